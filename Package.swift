@@ -39,7 +39,7 @@ struct Module {
 }
 
 let modules: [Module] = [
-    Module(name: "Core", uses: ["Crypto", "Logging"]),
+    Module(name: "Core", uses: ["Crypto"]),
     Module(name: "ConfigFiles", uses: ["Core", "Yams"]),
     Module(name: "CEL", uses: ["Core", "CRE2"]),
     Module(name: "Templates", uses: ["Core", "CEL"]),
@@ -123,6 +123,7 @@ func exists(_ path: String) -> Bool {
 }
 
 var selected: Set<String> = []
+@MainActor
 func select(_ name: String) {
     guard selected.insert(name).inserted else { return }
     for use in modules.first(where: { $0.name == name })?.uses ?? [] { select(use) }
