@@ -134,7 +134,9 @@ for module in modules where wanted?.contains(module.name) ?? true {
 }
 
 var targets: [Target] = []
-for (name, target) in systemLibraries.sorted(by: { $0.key < $1.key }) where selected.contains(name) { targets.append(target) }
+for (name, target) in systemLibraries.sorted(by: { $0.key < $1.key }) where selected.contains(name) {
+    targets.append(target)
+}
 for (name, target) in shims.sorted(by: { $0.key < $1.key }) where selected.contains(name) { targets.append(target) }
 func dependencies(_ names: [String]) -> [Target.Dependency] {
     names.map { external[$0] ?? .target(name: $0) }

@@ -49,14 +49,17 @@ extension Alert {
         var keyColumns: [String] = []
         for _ in 0..<keyCount { keyColumns.append(try reader.text()) }
         var keyTexts: [String?] = []
-        for _ in 0..<keyCount { keyTexts.append(try reader.optional { reader throws(ByteReadError) in try reader.text() }) }
+        for _ in 0..<keyCount {
+            keyTexts.append(try reader.optional { reader throws(ByteReadError) in try reader.text() })
+        }
         self.init(rule: rule, table: table, owner: owner, keyColumns: keyColumns, keyTexts: keyTexts, at: .epoch)
         try readState(&reader)
         try readTexts(&reader)
     }
 
     private mutating func readState(_ reader: inout ByteReader) throws(ByteReadError) {
-        guard let state = State(rawValue: try reader.byte()), let severity = Severity(rawValue: try reader.byte()) else {
+        guard let state = State(rawValue: try reader.byte()), let severity = Severity(rawValue: try reader.byte())
+        else {
             throw ByteReadError(message: "unknown alert state or severity", byteOffset: 0)
         }
         self.state = state

@@ -80,7 +80,9 @@ public struct Alert: Sendable, Equatable {
     public var changedAt: Timestamp
 
     /// Makes an alert that has not fired yet.
-    public init(rule: String, table: String, owner: String, keyColumns: [String], keyTexts: [String?], at time: Timestamp) {
+    public init(
+        rule: String, table: String, owner: String, keyColumns: [String], keyTexts: [String?], at time: Timestamp
+    ) {
         fingerprint = Fingerprint(rule: rule, keyColumns: keyColumns, keyTexts: keyTexts)
         self.rule = rule
         self.table = table

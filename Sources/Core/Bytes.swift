@@ -28,7 +28,9 @@ public struct ByteWriter: Sendable {
     public mutating func signed(_ value: Int64) { unsigned(UInt64(bitPattern: value << 1 ^ value >> 63)) }
 
     /// Writes eight bytes, little-endian.
-    public mutating func word(_ value: UInt64) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
+    public mutating func word(_ value: UInt64) {
+        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
 
     /// Writes a length-prefixed text.
     public mutating func text(_ value: String) {

@@ -1,7 +1,8 @@
+internal import Synchronization
+
 #if canImport(Glibc)
 internal import Glibc
 #endif
-internal import Synchronization
 
 /// The wall clock as a parameter: sends, limiters, leases and retries read it; rules never do.
 public protocol WallClock: Sendable {

@@ -103,7 +103,9 @@ public enum Spelling {
         for candidate in candidates {
             let distance = editDistance(name.lowercased(), candidate.lowercased(), limit: limit)
             guard distance <= limit else { continue }
-            if best.map({ (distance, candidate) < ($0.distance, $0.candidate) }) ?? true { best = (candidate, distance) }
+            if best.map({ (distance, candidate) < ($0.distance, $0.candidate) }) ?? true {
+                best = (candidate, distance)
+            }
         }
         return best?.candidate
     }

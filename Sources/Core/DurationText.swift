@@ -35,7 +35,9 @@ public enum DurationText {
         if rest == 0 { return "0s" }
         var text = rest < 0 ? "-" : ""
         rest = abs(rest)
-        for (unit, factor) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] as [(String, Int64)] {
+        for (unit, factor) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)]
+            as [(String, Int64)]
+        {
             guard rest >= factor else { continue }
             text += "\(rest / factor)\(unit)"
             rest %= factor

@@ -1,0 +1,48 @@
+# make demo     builds the router and plays the sample tables through it
+# make test     builds and runs every test
+# make bench    prints the figures as name=value lines (release build; about half an hour)
+# make lint     checks the format; make format applies it
+# make install  builds in release and copies the program to PREFIX/bin (default /usr/local)
+SHELL := bash
+PREFIX ?= /usr/local
+SWIFT ?= swift
+DEMO_FLAGS ?= --once
+
+.PHONY: demo test bench crash lint format install packages packages-test check-rules help
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+packages:
+	@scripts/install-packages build
+
+packages-test:
+	@scripts/install-packages test
+
+demo: packages
+	@echo "building alert-router (the first build takes several minutes)"
+	@$(SWIFT) build --product alert-router 2>&1 | scripts/quiet-build
+	@$(SWIFT) run --skip-build alert-router demo $(DEMO_FLAGS)
+
+test: packages-test
+	$(SWIFT) build --build-tests 2>&1 | scripts/quiet-build
+	$(SWIFT) test --skip-build
+
+bench: packages-test
+	$(SWIFT) build -c release --scratch-path .build-release 2>&1 | scripts/quiet-build
+	.build-release/release/RouterBench all
+
+crash: packages-test
+	$(SWIFT) build --product alert-router 2>&1 | scripts/quiet-build
+	$(SWIFT) build --product RouterBench 2>&1 | scripts/quiet-build
+	.build/debug/RouterBench crash --kills 100
+
+lint:
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+
+format:
+	$(SWIFT) format --in-place --recursive Sources Tests Package.swift
+
+install: packages
+	$(SWIFT) build -c release --scratch-path .build-release --product alert-router 2>&1 | scripts/quiet-build
+	install -D .build-release/release/alert-router $(DESTDIR)$(PREFIX)/bin/alert-router

@@ -1,0 +1,204 @@
+import Foundation
+import Testing
+
+// The house style as a program: what a reviewer would have to say again and again is said by this test.
+
+private let root = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+private struct SourceFile: Sendable, CustomTestStringConvertible {
+    var path: String
+    var lines: [String]
+    var testDescription: String { path }
+    var target: String { String(path.split(separator: "/")[1]) }
+}
+
+private func files(under folder: String, suffix: String) -> [SourceFile] {
+    let base = root.appendingPathComponent(folder)
+    guard let walk = FileManager.default.enumerator(atPath: base.path) else { return [] }
+    return walk.compactMap { $0 as? String }.filter { $0.hasSuffix(suffix) }.sorted().compactMap { name in
+        let path = folder + "/" + name
+        guard let text = try? String(contentsOf: root.appendingPathComponent(path), encoding: .utf8) else { return nil }
+        return SourceFile(path: path, lines: text.components(separatedBy: "\n"))
+    }
+}
+
+private let sources = files(under: "Sources", suffix: ".swift")
+private let tests = files(under: "Tests", suffix: ".swift")
+
+/// A line without string literals and comments, so that words in texts are not taken for code.
+private func code(_ line: String) -> String {
+    var result = ""
+    var isInString = false
+    var previous: Character = " "
+    for character in line {
+        if character == "\"", previous != "\\" {
+            isInString.toggle()
+            result.append(character)
+        } else if !isInString {
+            if character == "/", previous == "/" { return String(result.dropLast()) }
+            result.append(character)
+        }
+        previous = previous == "\\" && character == "\\" ? " " : character
+    }
+    return result
+}
+
+@Suite struct TidyTests {
+    @Test func `lines hold at most 120 columns and end without blanks`() {
+        for file in sources + tests {
+            for (index, line) in file.lines.enumerated() where line.count > 120 || line.last == " " {
+                Issue.record("\(file.path):\(index + 1): \(line.count > 120 ? "longer than 120 columns" : "blank at the end")")
+            }
+        }
+    }
+
+    @Test func `files hold at most 800 lines`() {
+        for file in sources + tests where file.lines.count > 800 {
+            Issue.record("\(file.path): \(file.lines.count) lines; split it by concept")
+        }
+    }
+
+    @Test func `functions hold at most 70 lines`() {
+        // Method: from a line that declares a function to the line that closes it at the same indentation.
+        for file in sources {
+            var index = 0
+            while index < file.lines.count {
+                let line = file.lines[index]
+                let text = line.trimmingCharacters(in: .whitespaces)
+                let words = text.split(separator: " ")
+                let isFunction = words.prefix(6).contains("func") || text.hasPrefix("init(") || text.contains(" init(")
+                guard isFunction, !text.hasPrefix("//"), !text.hasSuffix("}") else {
+                    index += 1
+                    continue
+                }
+                let indent = String(line.prefix { $0 == " " })
+                if let end = file.lines[(index + 1)...].firstIndex(where: { $0 == indent + "}" }),
+                    end - index + 1 > 70, file.lines[index..<end].contains(where: { code($0).contains("{") })
+                {
+                    let isProtocol = !file.lines[index...min(index + 8, end)].contains { code($0).hasSuffix("{") }
+                    if !isProtocol { Issue.record("\(file.path):\(index + 1): function of \(end - index + 1) lines") }
+                }
+                index += 1
+            }
+        }
+    }
+
+    @Test func `banned words have their replacement`() {
+        let banned: [(token: String, instead: String)] = [
+            ("print(", "the program's output type or the logger"), ("try!", "handle the error"),
+            ("as!", "as? with an error"), ("Date()", "a clock that is a parameter"),
+            ("Task.sleep(", "the clock's sleep(until:)"), ("DispatchQueue.main", "structured tasks"),
+            ("ISO8601DateFormatter", "Timestamp"), ("unowned(unsafe)", "a strong reference"),
+        ]
+        for file in sources {
+            for (index, line) in file.lines.enumerated() {
+                let text = code(line)
+                for (token, instead) in banned where text.contains(token) {
+                    let at = text.range(of: token).map { text[..<$0.lowerBound].last } ?? nil
+                    if let at, at.isLetter || at == "_" || at == "." { continue }
+                    Issue.record("\(file.path):\(index + 1): \(token) is banned, use \(instead)")
+                }
+                if line.contains("FIXME") || line.contains("TODO") {
+                    Issue.record("\(file.path):\(index + 1): do it or write an issue")
+                }
+            }
+        }
+    }
+
+    @Test func `tests neither sleep nor read the wall clock`() {
+        for file in tests where !file.path.hasSuffix("TidyTests.swift") {
+            for (index, line) in file.lines.enumerated() {
+                for token in ["Task.sleep(", "Thread.sleep", "usleep(", "Date()", "SystemRandomNumberGenerator"]
+                where code(line).contains(token) {
+                    Issue.record("\(file.path):\(index + 1): \(token) in a test")
+                }
+            }
+        }
+    }
+
+    @Test func `imports point downwards only`() throws {
+        let manifest = try String(contentsOf: root.appendingPathComponent("Package.swift"), encoding: .utf8)
+        let module = /name: "(?<name>\w+)",\s*uses: \[(?<uses>[^\]]*)\]/
+        var allowed: [String: Set<String>] = [:]
+        for match in manifest.matches(of: module) {
+            let uses = match.uses.split(separator: ",").map {
+                $0.trimmingCharacters(in: CharacterSet(charactersIn: " \n\""))
+            }
+            allowed[String(match.name)] = Set(uses)
+        }
+        try #require(allowed.count >= 15)
+        let everywhere: Set = [
+            "Foundation", "FoundationEssentials", "Glibc", "Synchronization", "Logging", "Collections", "Dispatch",
+            "DequeModule", "HeapModule", "NIOFoundationCompat", "NIOConcurrencyHelpers",
+        ]
+        let statement = /^\s*(?:@\w+\s+)*(?:public |package |internal |private |fileprivate )?import (?:\w+ )?(?<name>\w+)/
+        for file in sources {
+            let uses = try #require(allowed[file.target] ?? (file.target.hasPrefix("C") ? [] : nil), "\(file.path)")
+            for (index, line) in file.lines.enumerated() {
+                guard let match = line.firstMatch(of: statement) else { continue }
+                let name = String(match.name)
+                if !uses.contains(name), !everywhere.contains(name) {
+                    Issue.record("\(file.path):\(index + 1): \(file.target) may not import \(name)")
+                }
+            }
+        }
+    }
+
+    @Test func `every public declaration is documented`() {
+        // Cases, stored properties and the requirements of well-known protocols say it by their name.
+        let declaration = /^\s*(?:@\w+(?:\([^)]*\))?\s+)*public (?:final |static |mutating |nonisolated |indirect |convenience |consuming )*(?<kind>func|init|struct|class|enum|protocol|actor|typealias|subscript)\b ?(?<name>[\w`]*)/
+        let known: Set = ["hash", "encode", "run", "next", "send", "now", "sleep"]
+        for file in sources where !["RouterTesting", "RouterBench", "AlertRouter"].contains(file.target) {
+            for (index, line) in file.lines.enumerated() {
+                guard let match = line.firstMatch(of: declaration), !line.contains("static func ==") else { continue }
+                if known.contains(String(match.name)) || line.contains("static func <") { continue }
+                var above = index - 1
+                while above >= 0, file.lines[above].trimmingCharacters(in: .whitespaces).hasPrefix("@") { above -= 1 }
+                if above < 0 || !file.lines[above].trimmingCharacters(in: .whitespaces).hasPrefix("///") {
+                    Issue.record("\(file.path):\(index + 1): public \(match.kind) \(match.name) has no doc comment")
+                }
+            }
+        }
+    }
+
+    @Test func `unsafe code stands only in the files that docs unsafe names`() throws {
+        let listed = try String(contentsOf: root.appendingPathComponent("docs/unsafe.md"), encoding: .utf8)
+        let tokens = ["@unchecked Sendable", "nonisolated(unsafe)", "Unmanaged.", "unsafeBitCast", "UnsafeMutableRawPointer"]
+        for file in sources where !["RouterBench", "RouterTesting"].contains(file.target) {
+            guard let line = file.lines.firstIndex(where: { line in tokens.contains { code(line).contains($0) } }) else {
+                continue
+            }
+            #expect(listed.contains(file.path), "\(file.path):\(line + 1): unsafe code, but docs/unsafe.md does not name it")
+            let says = file.lines.contains { $0.contains("SAFETY:") }
+            #expect(says, "\(file.path): unsafe code without a SAFETY comment")
+        }
+    }
+
+    @Test func `no file is larger than 256 KiB and none names a machine`() throws {
+        guard let walk = FileManager.default.enumerator(atPath: root.path) else { return }
+        for case let path as String in walk {
+            if path.hasPrefix(".") || path.contains("/.build") {
+                if path == ".build" || path == ".git" || path.hasPrefix(".build-") { walk.skipDescendants() }
+                continue
+            }
+            let attributes = try FileManager.default.attributesOfItem(atPath: root.appendingPathComponent(path).path)
+            guard attributes[.type] as? FileAttributeType == .typeRegular else { continue }
+            #expect((attributes[.size] as? Int ?? 0) <= 256 * 1024, "\(path) is larger than 256 KiB")
+        }
+        let machinePaths = ["/wo" + "rk/", "/tm" + "p/bash", "/ro" + "ot/"]
+        for file in sources + tests {
+            for (index, line) in file.lines.enumerated() where machinePaths.contains(where: line.contains) {
+                Issue.record("\(file.path):\(index + 1): names a path of one machine")
+            }
+        }
+    }
+
+    @Test func `every dependency has its line in the dependencies page`() throws {
+        let manifest = try String(contentsOf: root.appendingPathComponent("Package.swift"), encoding: .utf8)
+        let page = try String(contentsOf: root.appendingPathComponent("docs/dependencies.md"), encoding: .utf8)
+        for match in manifest.matches(of: /\.package\(url: "[^"]*\/(?<name>[\w.-]+?)(?:\.git)?"/) {
+            #expect(page.contains("| \(match.name) |"), "docs/dependencies.md has no line for \(match.name)")
+        }
+    }
+}
