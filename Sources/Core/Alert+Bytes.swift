@@ -17,7 +17,17 @@ extension Alert {
         for flag in [isOverdue, isLastValueUnknown, isInexact, isBootstrap] { writer.bool(flag) }
         writer.signed(holdVersion)
         writer.count(breachingRows.count)
-        for row in breachingRows { writer.word(row) }
+        for row in breachingRows {
+            writer.word(row.digest)
+            writer.byte(row.severity.rawValue)
+            writer.optional(row.holdUntil) { $0.signed($1.milliseconds) }
+            writer.signed(row.holdVersion)
+        }
+        writer.optional(newestRow) { writer, row in
+            writer.word(row.digest)
+            writer.signed(row.eventTime.milliseconds)
+            writer.signed(row.version)
+        }
         writer.count(labels.count)
         for (name, value) in labels.sorted(by: { $0.key < $1.key }) {
             writer.text(name)
@@ -77,7 +87,12 @@ extension Alert {
         isInexact = try reader.bool()
         isBootstrap = try reader.bool()
         holdVersion = try reader.signed()
-        for _ in 0..<(try reader.count()) { breachingRows.append(try reader.word()) }
+        for _ in 0..<(try reader.count()) { breachingRows.append(try reader.breachingRow()) }
+        newestRow = try reader.optional { reader throws(ByteReadError) in
+            NewestRow(
+                digest: try reader.word(), eventTime: Timestamp(milliseconds: try reader.signed()),
+                version: try reader.signed())
+        }
     }
 
     private mutating func readTexts(_ reader: inout ByteReader) throws(ByteReadError) {
@@ -114,6 +129,17 @@ extension ByteReader {
         EventPosition(
             topic: try text(), partition: Int32(truncatingIfNeeded: try signed()), offset: try signed(),
             version: try signed())
+    }
+
+    fileprivate mutating func breachingRow() throws(ByteReadError) -> BreachingRow {
+        let digest = try word()
+        guard let severity = Severity(rawValue: try byte()) else {
+            throw ByteReadError(message: "unknown severity of a breaching row", byteOffset: 0)
+        }
+        var row = BreachingRow(digest: digest, severity: severity)
+        row.holdUntil = try optionalTimestamp()
+        row.holdVersion = try signed()
+        return row
     }
 
     /// Reads an optional point in time.

@@ -28,6 +28,41 @@ public struct EventPosition: Sendable, Hashable {
     }
 }
 
+/// The row that an alert with several rows per key was last judged by (`across: latest`).
+public struct NewestRow: Sendable, Hashable {
+    /// Stable digest of the row key.
+    public var digest: UInt64
+    public var eventTime: Timestamp
+    /// The source's own order.
+    public var version: Int64
+
+    /// Names a row and its place in the order of rows.
+    public init(digest: UInt64, eventTime: Timestamp, version: Int64) {
+        self.digest = digest
+        self.eventTime = eventTime
+        self.version = version
+    }
+}
+
+/// A row that breaches (`across: any`).
+public struct BreachingRow: Sendable, Hashable {
+    /// Stable digest of the row key.
+    public var digest: UInt64
+    /// The level at which the row breaches.
+    public var severity: Severity
+    /// The row was deleted and is forgotten when the table clock passes this time.
+    public var holdUntil: Timestamp?
+    /// Commit version of that delete.
+    public var holdVersion: Int64
+
+    /// Remembers a row that breaches.
+    public init(digest: UInt64, severity: Severity) {
+        self.digest = digest
+        self.severity = severity
+        holdVersion = 0
+    }
+}
+
 /// The state of one alert: one rule, one key. Holds the rule's name, no template and no closure.
 public struct Alert: Sendable, Equatable {
     /// Where the alert is in its life.
@@ -62,10 +97,12 @@ public struct Alert: Sendable, Equatable {
     public var holdUntil: Timestamp?
     /// Commit version of the delete that is held.
     public var holdVersion: Int64
-    /// Row-key digests of the rows that breach (`across: any`).
-    public var breachingRows: [UInt64]
+    /// The rows that breach (`across: any`), up to a bound; beyond it the alert is inexact.
+    public var breachingRows: [BreachingRow]
     /// Commit time of the last breach (`across: any`, inexact).
     public var lastBreachAt: Timestamp?
+    /// The row last judged, where several rows share a key (`across: latest`).
+    public var newestRow: NewestRow?
     /// Labels, frozen per episode.
     public var labels: [String: String]
     /// Who is told, from the row; frozen per episode.

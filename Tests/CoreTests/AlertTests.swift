@@ -11,7 +11,9 @@ import Testing
         alert.episode = 7
         alert.levelSince = [Timestamp(milliseconds: -5), nil, Timestamp(milliseconds: 3), nil]
         alert.firingSince = Timestamp(milliseconds: 5)
-        alert.breachingRows = [1, .max]
+        alert.breachingRows = [BreachingRow(digest: 1, severity: .error), BreachingRow(digest: .max, severity: .info)]
+        alert.breachingRows[0].holdUntil = Timestamp(milliseconds: 5)
+        alert.newestRow = NewestRow(digest: 7, eventTime: Timestamp(milliseconds: 8), version: -9)
         alert.labels = ["team": "quality"]
         alert.recipient = "planner@example.com"
         alert.columns = ["after.rate": ColumnText(kind: .decimal, text: "0.0700")]
