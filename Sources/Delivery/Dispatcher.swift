@@ -1,0 +1,296 @@
+public import Core
+public import Logging
+public import Store
+internal import Synchronization
+
+/// Sends the rows of the outbox: the rim around the policy, which is a synchronous value.
+///
+/// One pass settles what ended and claims what may be sent, in one transaction; attempts run beside it and never wait for
+/// a commit.
+public final class Dispatcher: Sendable {
+    private struct Shared {
+        var finished: [FinishedAttempt] = []
+        var queues: [String: [Claim]] = [:]
+        var workerCounts: [String: Int] = [:]
+        var replacement: [any Destination]?
+        var drainDeadline: Timestamp?
+        var isRunning = false
+        var isStopped = false
+        var stopWaiters: [CheckedContinuation<Void, Never>] = []
+        var isPassing = false
+        var openBreakerCount = 0
+        var destinationCount = 0
+    }
+
+    private struct Input: Sendable {
+        var finished: [FinishedAttempt]
+        var replacement: [any Destination]?
+        var drainDeadline: Timestamp?
+    }
+
+    private let store: any RouterStore
+    private let clock: any WallClock
+    private let seed: UInt64
+    private let metrics: DeliveryMetrics
+    private let logger: Logger
+    private let onFact: @Sendable (DeliveryFact) -> Void
+    private let destinations: [any Destination]
+    private let shared: Mutex<Shared>
+    private let bell = Doorbell()
+
+    /// How long a pass that the store did not take waits before it is tried again.
+    static let storeRetryMilliseconds: Int64 = 1000
+
+    /// Makes a dispatcher; ``run()`` starts it.
+    ///
+    /// - Parameters:
+    ///   - seed: of the random part of backoffs.
+    ///   - onFact: hears what an operator should know, after the commit; must be quick.
+    public init(
+        store: any RouterStore, destinations: [any Destination], clock: any WallClock, seed: UInt64,
+        metrics: MetricsRegistry, logger: Logger, onFact: @escaping @Sendable (DeliveryFact) -> Void
+    ) {
+        self.store = store
+        self.destinations = destinations
+        self.clock = clock
+        self.seed = seed
+        self.metrics = DeliveryMetrics(registry: metrics)
+        self.logger = logger
+        self.onFact = onFact
+        var initial = Shared()
+        initial.destinationCount = destinations.count
+        shared = Mutex(initial)
+    }
+
+    /// Says that rows were committed to the outbox. Cheap; call it after every commit that adds or requeues rows.
+    public func wake() { bell.ring() }
+
+    /// Puts new destinations in place, at the next pass. Rows of receivers that are gone become dead.
+    public func replace(destinations: [any Destination]) {
+        shared.withLock { $0.replacement = destinations }
+        bell.ring()
+    }
+
+    /// Stops claiming, lets running attempts end until the deadline, then breaks them off, and returns when all is recorded.
+    ///
+    /// Rows that were claimed and not begun wait for the next run as if they had never been touched.
+    public func drain(within duration: Duration) async {
+        let deadline = clock.now().adding(duration)
+        beginDrain(deadline)
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let isStopped = shared.withLock { shared in
+                let isStopped = shared.isStopped || !shared.isRunning
+                if !isStopped { shared.stopWaiters.append(continuation) }
+                return isStopped
+            }
+            if isStopped { continuation.resume() }
+        }
+    }
+
+    /// Whether the last pass over the outbox was committed and not every destination is left alone; for the heartbeat.
+    public var isDelivering: Bool {
+        shared.withLock { shared in
+            shared.isPassing && !shared.isStopped
+                && (shared.destinationCount == 0 || shared.openBreakerCount < shared.destinationCount)
+        }
+    }
+
+    private func beginDrain(_ deadline: Timestamp) {
+        shared.withLock { shared in
+            shared.drainDeadline = min(shared.drainDeadline ?? deadline, deadline)
+            let now = clock.now()
+            for claim in shared.queues.values.joined() {
+                shared.finished.append(
+                    FinishedAttempt(
+                        rowId: claim.row.id, startedAt: now, finishedAt: now, ending: .returned, body: nil,
+                        problem: nil))
+            }
+            shared.queues = [:]
+        }
+        bell.ring()
+    }
+
+    // MARK: The loop
+
+    /// Delivers until ``drain(within:)`` or cancellation. Call it once.
+    public func run() async {
+        shared.withLock { $0.isRunning = true }
+        await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { group in
+                if var machine = await recover() { await deliver(&machine, in: &group) }
+            }
+        } onCancel: {
+            beginDrain(clock.now())
+        }
+        let waiters = shared.withLock { shared in
+            shared.isStopped = true
+            let waiters = shared.stopWaiters
+            shared.stopWaiters = []
+            return waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    private func recover() async -> DispatchMachine? {
+        let initial = DispatchMachine(run: store.run, destinations: destinations, seed: seed)
+        while shared.withLock({ $0.drainDeadline == nil }) {
+            do {
+                let clock = clock
+                let (machine, cycle) = try await store.write(byteCount: 65_536) { transaction in
+                    var machine = initial
+                    let cycle = try machine.recover(transaction, now: clock.now())
+                    return (machine, cycle)
+                }
+                publish(cycle, machine)
+                return machine
+            } catch {
+                await storeFailed(error)
+            }
+        }
+        return nil
+    }
+
+    private func deliver(_ machine: inout DispatchMachine, in group: inout DiscardingTaskGroup) async {
+        var isBrokenOff = false
+        while true {
+            let input = takeInput()
+            guard let cycle = await pass(&machine, input) else {
+                // What cannot be recorded is found as leased by the next run, which sends it again as ambiguous.
+                if let deadline = input.drainDeadline, clock.now() >= deadline { return group.cancelAll() }
+                continue
+            }
+            start(cycle.claims, in: &group)
+            publish(cycle, machine)
+            guard let deadline = input.drainDeadline else {
+                await bell.wait(until: cycle.wakeAt, clock: clock)
+                continue
+            }
+            if machine.flights.isEmpty { return }
+            if !isBrokenOff, clock.now() >= deadline {
+                isBrokenOff = true
+                group.cancelAll()
+            }
+            await bell.wait(until: isBrokenOff ? nil : deadline, clock: clock)
+        }
+    }
+
+    private func takeInput() -> Input {
+        shared.withLock { shared in
+            let input = Input(
+                finished: shared.finished, replacement: shared.replacement, drainDeadline: shared.drainDeadline)
+            shared.finished = []
+            shared.replacement = nil
+            return input
+        }
+    }
+
+    /// One transaction; nil where the store did not take it, and everything stays as it was.
+    private func pass(_ machine: inout DispatchMachine, _ input: Input) async -> Cycle? {
+        let current = machine
+        let clock = clock
+        let byteCount = 16_384 + input.finished.reduce(0) { $0 + 1024 + ($1.body?.count ?? 0) }
+        do {
+            let (next, cycle) = try await store.write(byteCount: byteCount) { transaction in
+                var machine = current
+                let now = clock.now()
+                machine.isDraining = input.drainDeadline != nil
+                if let destinations = input.replacement {
+                    try machine.replace(destinations, transaction, now: now)
+                }
+                let cycle = try machine.cycle(settling: input.finished, transaction, now: now)
+                return (machine, cycle)
+            }
+            machine = next
+            return cycle
+        } catch {
+            shared.withLock { shared in
+                shared.finished = input.finished + shared.finished
+                shared.replacement = shared.replacement ?? input.replacement
+            }
+            await storeFailed(error)
+            return nil
+        }
+    }
+
+    private func storeFailed(_ error: any Error) async {
+        let isNews = shared.withLock { shared in
+            let wasPassing = shared.isPassing
+            shared.isPassing = false
+            return wasPassing
+        }
+        if isNews {
+            logger.error("delivery cannot write to the store", metadata: ["error": "\(error)"])
+            onFact(.storeFailed(reason: "\(error)"))
+        }
+        await bell.pause(until: clock.now().adding(milliseconds: Dispatcher.storeRetryMilliseconds), clock: clock)
+    }
+
+    private func publish(_ cycle: Cycle, _ machine: DispatchMachine) {
+        metrics.apply(cycle.events)
+        for fact in cycle.facts { onFact(fact) }
+        shared.withLock { shared in
+            shared.isPassing = true
+            shared.destinationCount = machine.receivers.count
+            shared.openBreakerCount = machine.states.values.count { $0.breaker.isOpen }
+        }
+    }
+
+    // MARK: Attempts
+
+    private func start(_ claims: [Claim], in group: inout DiscardingTaskGroup) {
+        let newWorkers = shared.withLock { shared in
+            var newWorkers: [String] = []
+            for claim in claims {
+                let receiver = claim.row.receiver
+                shared.queues[receiver, default: []].append(claim)
+                let count = shared.workerCounts[receiver, default: 0]
+                guard count < claim.destination.policy.concurrency else { continue }
+                shared.workerCounts[receiver] = count + 1
+                newWorkers.append(receiver)
+            }
+            return newWorkers
+        }
+        for receiver in newWorkers {
+            group.addTask { await self.work(receiver) }
+        }
+    }
+
+    private func work(_ receiver: String) async {
+        while let claim = next(receiver) {
+            let finished = await attempt(claim)
+            shared.withLock { $0.finished.append(finished) }
+            bell.ring()
+        }
+    }
+
+    private func next(_ receiver: String) -> Claim? {
+        shared.withLock { shared in
+            // Short: at most the policy's claim batch.
+            if shared.queues[receiver]?.isEmpty == false { return shared.queues[receiver]?.removeFirst() }
+            shared.workerCounts[receiver] = shared.workerCounts[receiver].flatMap { $0 > 1 ? $0 - 1 : nil }
+            return nil
+        }
+    }
+
+    private func attempt(_ claim: Claim) async -> FinishedAttempt {
+        var finished = FinishedAttempt(
+            rowId: claim.row.id, startedAt: clock.now(), finishedAt: clock.now(), ending: .returned, body: nil,
+            problem: nil)
+        let body: RenderedBody
+        if let stored = claim.row.body, !stored.isEmpty {
+            body = RenderedBody(bytes: stored, problem: nil)
+        } else {
+            do { body = try claim.destination.render(claim.row) } catch {
+                finished.ending = .unrenderable(reason: "\(error)")
+                return finished
+            }
+            finished.body = body.bytes
+            finished.problem = body.problem
+        }
+        let report = await claim.destination.send(
+            body, row: claim.row, deadline: finished.startedAt.adding(claim.destination.policy.attemptTimeout))
+        finished.finishedAt = clock.now()
+        finished.ending = .attempted(report)
+        return finished
+    }
+}
