@@ -28,6 +28,7 @@ let external: [String: Target.Dependency] = [
     "NIOHTTP1": .product(name: "NIOHTTP1", package: "swift-nio"),
     "NIOPosix": .product(name: "NIOPosix", package: "swift-nio"),
     "NIOSSL": .product(name: "NIOSSL", package: "swift-nio-ssl"),
+    "NIOTLS": .product(name: "NIOTLS", package: "swift-nio"),
     "ServiceLifecycle": .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
     "Yams": .product(name: "Yams", package: "Yams"),
 ]
@@ -56,7 +57,7 @@ let modules: [Module] = [
         name: "Channels",
         uses: [
             "Core", "ConfigFiles", "Templates", "Alerting", "Delivery", "HTTPTransport", "NIOCore", "NIOPosix",
-            "NIOSSL", "Crypto", "Logging",
+            "NIOSSL", "NIOTLS", "Crypto", "Logging",
         ]),
     Module(name: "KafkaClient", uses: ["Core", "CRdKafka", "Logging"]),
     Module(
@@ -71,7 +72,7 @@ let modules: [Module] = [
         uses: [
             "Core", "ConfigFiles", "CEL", "Templates", "ChangeEvents", "RuleEngine", "Alerting", "Store", "Delivery",
             "Spine", "HTTPTransport", "Channels", "KafkaClient", "AlertWorker", "NIOCore", "NIOPosix", "NIOHTTP1",
-            "NIOSSL", "Crypto", "Logging",
+            "NIOSSL", "NIOTLS", "Crypto", "Logging",
         ]),
     Module(
         name: "AlertRouter",

@@ -1,0 +1,160 @@
+import Core
+import NIOCore
+import NIOPosix
+import Sandbox
+import Testing
+
+@testable import Channels
+
+/// The client over real sockets against the strict sandbox.
+@Suite struct SMTPClientTests {
+    static let group = MultiThreadedEventLoopGroup.singleton
+
+    static func configuration(_ sandbox: SMTPSandbox, _ security: SMTPConfiguration.Security = .none)
+        -> SMTPConfiguration
+    {
+        SMTPConfiguration(host: "127.0.0.1", port: sandbox.port, security: security)
+    }
+
+    static func message(_ number: Int = 1, to recipients: [String] = ["ops@example.com"]) throws -> SMTPMessage {
+        SMTPMessage(
+            sender: "alerts@example.com", recipients: recipients,
+            content: try SMTPContent(Array("Subject: number \(number)\r\n\r\n.\r\n..two\r\nend".utf8)),
+            hasUTF8Headers: false)
+    }
+
+    @Test func `many messages share one connection and arrive in order, without a fault`() async throws {
+        for pipelining in [true, false] {
+            var options = SMTPSandboxOptions()
+            options.offersPipelining = pipelining
+            let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
+            var configuration = Self.configuration(sandbox)
+            configuration.limits.messagesPerConnectionMax = 1000
+            let client = try SMTPClient(configuration: configuration, group: Self.group)
+            let messages = try (0..<200).map { try Self.message($0) }
+            let reports = await withTaskGroup(of: SMTPReport.self, returning: [SMTPReport].self) { group in
+                for message in messages { group.addTask { await client.send(message) } }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(reports.count == 200)
+            #expect(reports.allSatisfy { $0.recipients.map(\.outcome) == [.accepted] })
+            #expect(Set(sandbox.messages.map(\.subject)).count == 200)
+            #expect(sandbox.messages[0].bytes.suffix(17) == Array("\r\n.\r\n..two\r\nend\r\n".utf8).suffix(17))
+            #expect(sandbox.connectionCount == 1)
+            #expect(sandbox.faults == [])
+            await client.shutDown()
+            await sandbox.stop()
+        }
+    }
+
+    @Test func `a connection is replaced after its cap`() async throws {
+        let sandbox = try await SMTPSandbox.start(options: SMTPSandboxOptions(), port: 0, group: Self.group)
+        var configuration = Self.configuration(sandbox)
+        configuration.limits.messagesPerConnectionMax = 2
+        let client = try SMTPClient(configuration: configuration, group: Self.group)
+        for number in 0..<5 {
+            #expect(await client.send(try Self.message(number)).recipients[0].outcome == .accepted)
+        }
+        #expect(sandbox.connectionCount == 3)
+        #expect(sandbox.faults == [])
+        await client.shutDown()
+        await sandbox.stop()
+    }
+
+    @Test func `a server that closes after each message costs no message an attempt`() async throws {
+        var options = SMTPSandboxOptions()
+        options.script = { step in
+            step.kind == .mail && step.message == 2 ? .replyAndClose("421 4.7.0 enough") : nil
+        }
+        let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
+        let client = try SMTPClient(configuration: Self.configuration(sandbox), group: Self.group)
+        for number in 0..<4 {
+            #expect(await client.send(try Self.message(number)).recipients[0].outcome == .accepted)
+        }
+        #expect(sandbox.connectionCount == 4)
+        await client.shutDown()
+        await sandbox.stop()
+    }
+
+    @Test func `nobody listening is retryable`() async throws {
+        let sandbox = try await SMTPSandbox.start(options: SMTPSandboxOptions(), port: 0, group: Self.group)
+        await sandbox.stop()
+        let client = try SMTPClient(configuration: Self.configuration(sandbox), group: Self.group)
+        let report = await client.send(try Self.message())
+        #expect(report.recipients[0].outcome == .retryable)
+        #expect(report.recipients[0].reason.contains("cannot connect"))
+        await client.shutDown()
+    }
+
+    @Test(arguments: [
+        (SMTPSandboxStep.Kind.connect, SMTPSandboxAnswer.close, SMTPOutcome.retryable), (.hello, .close, .retryable),
+        (.mail, .close, .retryable), (.recipient, .close, .retryable), (.data, .close, .retryable),
+        (.content, .close, .ambiguous), (.connect, .silence, .retryable), (.mail, .silence, .retryable),
+        (.data, .silence, .retryable), (.content, .silence, .ambiguous), (.content, .raw("rubbish\r\n"), .ambiguous),
+        (.mail, .raw("HTTP/1.1 400\r\n"), .retryable), (.content, .reply("451 4.3.0 later"), .retryable),
+        (.content, .reply("554 5.7.1 spam"), .permanent), (.recipient, .reply("550 5.1.1 unknown"), .permanent),
+        (.content, .replyAndClose("421 4.3.2 shutting down"), .retryable), (.connect, .reply("554 no"), .unauthorized),
+        (.mail, .reply("530 5.7.0 login"), .unauthorized),
+    ])
+    func `each fault has its outcome`(kind: SMTPSandboxStep.Kind, answer: SMTPSandboxAnswer, outcome: SMTPOutcome)
+        async throws
+    {
+        var options = SMTPSandboxOptions()
+        options.script = { $0.kind == kind ? answer : nil }
+        let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
+        var configuration = Self.configuration(sandbox)
+        let short = Duration.milliseconds(150)
+        configuration.timeouts.greeting = short
+        configuration.timeouts.mail = short
+        configuration.timeouts.data = short
+        configuration.timeouts.finalDot = short
+        let client = try SMTPClient(configuration: configuration, group: Self.group)
+        let report = await client.send(try Self.message())
+        #expect(report.recipients.map(\.outcome) == [outcome], "\(report.recipients[0].reason)")
+        await client.shutDown()
+        await sandbox.stop()
+    }
+
+    @Test func `an answer that comes in time is waited for`() async throws {
+        var options = SMTPSandboxOptions()
+        options.script = { $0.kind == .content ? .late(.milliseconds(200)) : nil }
+        let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
+        let client = try SMTPClient(configuration: Self.configuration(sandbox), group: Self.group)
+        #expect(await client.send(try Self.message()).recipients[0].outcome == .accepted)
+        await client.shutDown()
+        await sandbox.stop()
+    }
+
+    @Test func `one of five recipients is refused`() async throws {
+        var options = SMTPSandboxOptions()
+        options.script = { $0.kind == .recipient && $0.argument == "c@example.com" ? .reply("550 5.1.1 no") : nil }
+        let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
+        let client = try SMTPClient(configuration: Self.configuration(sandbox), group: Self.group)
+        let all = ["a", "b", "c", "d", "e"].map { $0 + "@example.com" }
+        let report = await client.send(try Self.message(to: all))
+        #expect(report.recipients.map(\.outcome) == [.accepted, .accepted, .permanent, .accepted, .accepted])
+        #expect(report.recipients[2].enhanced == SMTPEnhancedStatus(5, 1, 1))
+        #expect(sandbox.messages[0].recipients == all.filter { $0 != "c@example.com" })
+        await client.shutDown()
+        await sandbox.stop()
+    }
+
+    @Test func `an idle connection says goodbye`() async throws {
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+        var options = SMTPSandboxOptions()
+        options.script = { step in
+            if step.kind == .quit { continuation.yield() }
+            return nil
+        }
+        let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
+        var configuration = Self.configuration(sandbox)
+        configuration.limits.idle = .milliseconds(50)
+        let client = try SMTPClient(configuration: configuration, group: Self.group)
+        #expect(await client.send(try Self.message(1)).recipients[0].outcome == .accepted)
+        for await _ in stream { break }
+        #expect(await client.send(try Self.message(2)).recipients[0].outcome == .accepted)
+        #expect(sandbox.connectionCount == 2)
+        await client.shutDown()
+        await sandbox.stop()
+    }
+}
