@@ -60,13 +60,13 @@ public protocol StoreReader {
     /// Lanes of a receiver that have a row due at `now` and nothing in flight: most urgent first, then earliest due.
     func claimableLanes(receiver: String, now: Timestamp, countMax: Int) throws -> [LaneCandidate]
     /// The waiting rows of a lane, oldest first.
-    func waitingRows(lane: String, countMax: Int) throws -> [OutboxRecord]
+    func waitingRows(receiver: String, lane: String, countMax: Int) throws -> [OutboxRecord]
     /// The waiting rows of a receiver, across lanes, oldest first.
     func waitingRows(receiver: String, countMax: Int) throws -> [OutboxRecord]
     /// How many rows of a receiver wait, counted up to `countMax`.
     func waitingCount(receiver: String, countMax: Int) throws -> Int
     /// The row of a lane that is in flight; nil where none is.
-    func leasedRow(lane: String) throws -> OutboxRecord?
+    func leasedRow(receiver: String, lane: String) throws -> OutboxRecord?
     /// All rows in flight.
     func leasedRows() throws -> [OutboxRecord]
     /// When the next lane of a receiver with nothing in flight becomes due; may lie in the past.
@@ -78,9 +78,9 @@ public protocol StoreReader {
     /// The attempts of a row, oldest first.
     func attempts(outboxId: Int64) throws -> [AttemptRecord]
     /// Whether a row of the lane with a greater id was sent.
-    func isLaterSent(lane: String, id: Int64) throws -> Bool
+    func isLaterSent(receiver: String, lane: String, id: Int64) throws -> Bool
     /// The newest sent row of a lane; nil where none was sent or retention removed it.
-    func newestSent(lane: String) throws -> OutboxRecord?
+    func newestSent(receiver: String, lane: String) throws -> OutboxRecord?
     /// The slots of a destination that still count somewhere, oldest first.
     func limiterSlots(destination: String) throws -> [LimiterSlotRecord]
 
