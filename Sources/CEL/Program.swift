@@ -1,0 +1,70 @@
+/// A compiled expression. Immutable; any number of tasks may evaluate it at once.
+public final class Program: Sendable {
+    /// Its static type.
+    public let type: CELType
+    /// Set when the whole expression is one column: callers can print its original text.
+    public let bareSlot: SlotReference?
+    /// Whether conditions run on the allocation-free path.
+    public var isFast: Bool { false }
+    internal let plan: Plan
+    internal let source: SourceMap
+    internal let localCount: Int
+    internal let readsColumns: Bool
+
+    internal init(plan: Plan, type: CELType, source: SourceMap, localCount: Int, readsColumns: Bool) {
+        self.plan = plan
+        self.type = type
+        self.source = source
+        self.localCount = localCount
+        self.readsColumns = readsColumns
+        if case .slot(let slot) = plan { bareSlot = slot.slot } else { bareSlot = nil }
+    }
+
+    /// Evaluates a condition. Null, missing, unknown and NaN values that it used, and all errors, give `unknown`.
+    ///
+    /// - Parameter absorbed: raised by the number of errors that `||`, `&&`, `all` or `exists` absorbed.
+    public func evaluateCondition(_ frame: borrowing EvaluationFrame, absorbed: inout Int) -> Outcome {
+        evaluateSlowly(frame, absorbed: &absorbed)
+    }
+
+    /// Evaluates an expression of any type.
+    ///
+    /// An expression that is one column alone gives `null` for a null or missing column.
+    /// - Throws: ``EvaluationError`` where the expression has no value.
+    public func evaluate(_ frame: borrowing EvaluationFrame) throws(EvaluationError) -> Value {
+        var interpreter = Interpreter(frame: copy frame, localCount: localCount, rejectsNaN: readsColumns)
+        do throws(EvaluationError) {
+            return try interpreter.value(plan)
+        } catch {
+            if bareSlot != nil {
+                switch error.kind {
+                case .nullValue, .missing: return .null
+                case .notANumber: return .double(.nan)
+                default: break
+                }
+            }
+            throw located(error)
+        }
+    }
+
+    private func evaluateSlowly(_ frame: borrowing EvaluationFrame, absorbed: inout Int) -> Outcome {
+        var interpreter = Interpreter(frame: copy frame, localCount: localCount, rejectsNaN: readsColumns)
+        defer { absorbed += interpreter.absorbed }
+        do throws(EvaluationError) {
+            switch try interpreter.value(plan) {
+            case .bool(let isTrue): return isTrue ? .isTrue : .isFalse
+            case let other:
+                let words = "a condition must be true or false, but this gave a \(other.plainTypeName)"
+                return .unknown(EvaluationError(.notACondition, words))
+            }
+        } catch {
+            return .unknown(located(error))
+        }
+    }
+
+    private func located(_ error: EvaluationError) -> EvaluationError {
+        var error = error
+        if error.source == nil, error.location.length > 0 { error.source = source }
+        return error
+    }
+}
