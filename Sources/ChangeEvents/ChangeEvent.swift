@@ -49,6 +49,8 @@ public struct ChangeEvent: Sendable {
         public static let late = Flags(rawValue: 2)
         /// Judged after a wait that ended without the preimage.
         public static let unpaired = Flags(rawValue: 4)
+        /// One half of an update or rewrite, as Delta sends them: the other half is a message of its own.
+        public static let half = Flags(rawValue: 16)
         /// `before` is what the router remembered, not what the source sent.
         public static let remembered = Flags(rawValue: 8)
     }
