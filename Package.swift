@@ -21,6 +21,7 @@ let external: [String: Target.Dependency] = [
     "Crypto": .product(name: "Crypto", package: "swift-crypto"),
     "GRDB": .product(name: "GRDB", package: "GRDB.swift"),
     "Hummingbird": .product(name: "Hummingbird", package: "hummingbird"),
+    "HummingbirdCore": .product(name: "HummingbirdCore", package: "hummingbird"),
     "Logging": .product(name: "Logging", package: "swift-log"),
     "NIOConcurrencyHelpers": .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
     "NIOCore": .product(name: "NIOCore", package: "swift-nio"),
@@ -66,7 +67,9 @@ let modules: [Module] = [
             "Core", "ConfigFiles", "Templates", "ChangeEvents", "RuleEngine", "Alerting", "Store", "Delivery", "Spine",
             "Logging", "Collections",
         ]),
-    Module(name: "Console", uses: ["Core", "Hummingbird", "Logging", "NIOCore"]),
+    Module(
+        name: "Console",
+        uses: ["Core", "Hummingbird", "HummingbirdCore", "Logging", "NIOCore", "ServiceLifecycle"]),
     Module(
         name: "Sandbox",
         uses: [
