@@ -1,3 +1,5 @@
+internal import Foundation
+
 #if canImport(Glibc)
 internal import Glibc
 #endif
@@ -18,10 +20,20 @@ public enum ControlClient {
         try ProcessLock.holder(of: location).map { .service($0) } ?? .free
     }
 
-    /// Sends one request line and reads one answer line. Blocks the calling thread, at most for `timeout`.
+    /// Sends one request line and reads one answer line, on a thread of its own, within `timeout`.
     /// - Throws: ``StoreError/Code/noAnswer`` where nobody listens or answers in time (exit code 3),
     ///   ``StoreError/Code/misuse`` where the request is no single line or too long.
-    public static func send(_ request: [UInt8], to path: String, timeout: Duration) throws -> [UInt8] {
+    public static func send(_ request: [UInt8], to path: String, timeout: Duration) async throws -> [UInt8] {
+        try await withCheckedThrowingContinuation { continuation in
+            let thread = Thread {
+                continuation.resume(with: Result { try sendBlocking(request, to: path, timeout: timeout) })
+            }
+            thread.name = "control-client"
+            thread.start()
+        }
+    }
+
+    private static func sendBlocking(_ request: [UInt8], to path: String, timeout: Duration) throws -> [UInt8] {
         guard request.count < ControlLimits.requestBytesMax, !request.contains(UInt8(ascii: "\n")) else {
             throw StoreError(.misuse, "A control request is one line of at most 1 MiB.", systemCode: nil)
         }
