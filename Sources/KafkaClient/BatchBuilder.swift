@@ -123,7 +123,9 @@ struct BatchBuilder {
 
     /// The partition of a message.
     mutating func partition(_ topic: OpaquePointer?, _ partition: Int32) -> TopicPartition {
-        slots[slots.slot(of: topic, partition: partition)]
+        // Two statements: in one, the list would be read before the slot is made.
+        let slot = slots.slot(of: topic, partition: partition)
+        return slots[slot]
     }
 
     /// The partition of a slot.

@@ -118,7 +118,7 @@ final class ConsumerThread {
             return pendingEnds.append((slot, message.pointee.offset))
         }
         let text = rd_kafka_message_errstr(message).map { String(cString: $0) } ?? KafkaLibrary.text(of: error)
-        if error == RD_KAFKA_RESP_ERR__FATAL { return core.clientFailed(error, text: fatalText() ?? text, isFatal: true) }
+        if error == RD_KAFKA_RESP_ERR__FATAL { return failFatally(text) }
         let partition = topic == nil ? nil : builder.partition(topic, message.pointee.partition)
         core.metrics.errors.add()
         // What came before it is handed over before it.
@@ -133,11 +133,14 @@ final class ConsumerThread {
         }
     }
 
-    private func fatalText() -> String? {
+    private func failFatally(_ text: String) {
         let room = 512
         var buffer = [CChar](repeating: 0, count: room)
-        guard rd_kafka_fatal_error(client, &buffer, room) != RD_KAFKA_RESP_ERR_NO_ERROR else { return nil }
-        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let cause = rd_kafka_fatal_error(client, &buffer, room)
+        let reason = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        // What came before it is handed over before the end.
+        handOver()
+        core.clientFailed(cause, text: reason.isEmpty ? text : reason, isFatal: true)
     }
 
     // MARK: Orders

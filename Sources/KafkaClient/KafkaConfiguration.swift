@@ -6,7 +6,7 @@ internal import Core
 /// Every property is tried on the loaded library when the configuration is made; what it refuses is an error that says
 /// why. Values of secret properties never show up in descriptions or errors.
 public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomReflectable {
-    /// When a batch is closed; whichever limit comes first.
+    /// When a batch is closed: whichever limit comes first.
     public struct BatchLimits: Sendable, Equatable {
         public var messageCountMax: Int
         /// Sum of key and value bytes; one larger message still makes a batch of its own.

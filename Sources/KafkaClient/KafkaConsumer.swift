@@ -14,7 +14,7 @@ public import Logging
 /// No consumer group is joined: the caller says what is read from where, and ``commit(_:)`` only tells lag tools. Only a
 /// fatal error of librdkafka ends ``next()``; other errors are events.
 public final class KafkaConsumer: Sendable {
-    private let core: ConsumerCore
+    let core: ConsumerCore
 
     /// Makes a consumer and starts its threads; nothing is read before ``assign(_:)``.
     ///
@@ -83,8 +83,9 @@ public final class KafkaConsumer: Sendable {
 
     /// Finds the partitions of the topics with their bounds, sorted.
     ///
+    /// Topics that are not there yet are told by an event, and their partitions as new when they appear.
     /// - Parameter limit: how long to wait for the brokers.
-    /// - Throws: ``KafkaError/Code/unknownTopic``, ``KafkaError/Code/timedOut`` or ``KafkaError/Code/broker``.
+    /// - Throws: ``KafkaError/Code/unknownTopic`` where no topic is there, ``KafkaError/Code/timedOut`` or ``KafkaError/Code/broker``.
     public func partitions(within limit: Duration) async throws -> [PartitionInfo] {
         let deadline = KafkaConsumer.deadline(limit)
         return try await withCheckedThrowingContinuation { core.ask(.partitions(deadline: deadline, $0)) }

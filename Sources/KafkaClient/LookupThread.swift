@@ -32,6 +32,8 @@ final class LookupThread {
     /// Partitions that the caller knows: told by a lookup, by an event, or assigned.
     private var known: Set<TopicPartition> = []
     private var isKnownComplete = false
+    /// Bounded by the topics and the errors that a broker can have for one.
+    private var toldProblems: Set<String> = []
 
     init(core: ConsumerCore, topics names: [String]) {
         self.core = core
@@ -109,10 +111,17 @@ final class LookupThread {
                 }
             }
         }
-        guard problems.isEmpty || !found.isEmpty && isKnownComplete else {
-            throw KafkaError(.unknownTopic, problems.joined(separator: "; "))
-        }
+        if !problems.isEmpty { try report(problems, isAnyFound: !found.isEmpty) }
         return found.sorted()
+    }
+
+    /// Where all topics are missing, that is an error; else a topic may still be made later, and is only told once.
+    private func report(_ problems: [String], isAnyFound: Bool) throws(KafkaError) {
+        guard isAnyFound else { throw KafkaError(.unknownTopic, problems.joined(separator: "; ")) }
+        for problem in problems where toldProblems.insert(problem).inserted {
+            core.logger.warning("a topic cannot be read", metadata: ["reason": "\(problem)"])
+            core.bridge.push([.partitionError(nil, name: "UNKNOWN_TOPIC_OR_PART", message: problem)])
+        }
     }
 
     private func partitions(deadline: Int64) throws(KafkaError) -> [PartitionInfo] {

@@ -160,7 +160,9 @@ private struct LineScanner {
         var depth = 0
         while index < bytes.count {
             switch bytes[index] {
-            case UInt8(ascii: "\""): try skipString()
+            case UInt8(ascii: "\""):
+                try skipString()
+                if depth == 0 { return }
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 depth += 1
                 index += 1
@@ -168,13 +170,11 @@ private struct LineScanner {
                 if depth == 0 { return }
                 depth -= 1
                 index += 1
-            case UInt8(ascii: ","), UInt8(ascii: ":"):
+                if depth == 0 { return }
+            case UInt8(ascii: ","), UInt8(ascii: ":"), 0x20, 0x09:
                 if depth == 0 { return }
                 index += 1
             default: index += 1
-            }
-            if depth == 0, index < bytes.count, [UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: ":")].contains(bytes[index]) {
-                return
             }
         }
         guard depth == 0 else { throw failure("the line ends inside a member") }
