@@ -92,9 +92,9 @@ struct DestinationState: Sendable {
     /// Forgets what counts nowhere any more. Returns whether stored slots may have become needless.
     mutating func prune(at now: Timestamp) -> Bool {
         var isPruned = limiter.prune(at: now)
-        for (recipient, limiter) in recipients where limiter.isIdle(at: now) {
-            recipients[recipient] = nil
-            isPruned = true
+        for recipient in Array(recipients.keys) {
+            if recipients[recipient]?.prune(at: now) == true { isPruned = true }
+            if recipients[recipient]?.isIdle(at: now) == true { recipients[recipient] = nil }
         }
         return isPruned
     }

@@ -47,15 +47,8 @@ extension DispatchMachine {
         let rows = try transaction.waitingRows(lane: lane, countMax: DispatchMachine.laneRowsMax)
         guard let first = rows.first else { return false }
         if let recipient = first.recipient, !state.policy.recipientWindows.isEmpty {
-            let limiter = state.recipientLimiter(recipient)
-            let available = limiter.availableCount(at: now)
-            if available == 0 {
-                try postpone(
-                    rows, until: limiter.nextFree(at: now) ?? now.adding(milliseconds: 1000), transaction, now: now)
-                return false
-            }
             // The last free slot of a recipient takes everything that waits for them.
-            if available == 1,
+            if state.recipientLimiter(recipient).availableCount(at: now) == 1,
                 try claimMerged(receiver, recipient: recipient, transaction, now: now, cycle: &cycle)
             {
                 return true
@@ -114,9 +107,10 @@ extension DispatchMachine {
         let busy = Set(flights.values.flatMap { $0.mergedLanes + [$0.row.lane] })
         let spoken = Set(merges.flatMap(\.lanes))
         let rows = try transaction.waitingRows(receiver: receiver, countMax: DispatchMachine.mergeRowsMax)
-        // A row that may have been taken is sent again as it is, so its lane stays out.
-        let doubtful = Set(rows.filter { $0.ambiguousCount > 0 }.map(\.lane))
-        let free = rows.filter { !busy.contains($0.lane) && !spoken.contains($0.lane) && !doubtful.contains($0.lane) }
+        // A row that may have been taken is sent again as it is, and one that backs off keeps its time: their lanes stay
+        // out.
+        let apart = Set(rows.filter { $0.ambiguousCount > 0 || $0.notBefore > now }.map(\.lane))
+        let free = rows.filter { !busy.contains($0.lane) && !spoken.contains($0.lane) && !apart.contains($0.lane) }
         let groups = Dictionary(grouping: free, by: \.recipient)
         let group: [OutboxRecord]
         if let recipient {
@@ -131,7 +125,6 @@ extension DispatchMachine {
                 return false
             }
         }
-        guard group.contains(where: { $0.notBefore <= now }) else { return false }
         let lanes = Set(group.map(\.lane))
         guard lanes.count > 1 else { return false }
         return try take(group, mergedLanes: lanes.sorted(), transaction, now: now, cycle: &cycle)
@@ -143,6 +136,15 @@ extension DispatchMachine {
         cycle: inout Cycle
     ) throws -> Bool {
         guard let first = rows.first, let state = states[first.receiver] else { return false }
+        if let recipient = first.recipient, !state.policy.recipientWindows.isEmpty {
+            let limiter = state.recipientLimiter(recipient)
+            guard limiter.availableCount(at: now) > 0 else {
+                // Without a time an answer under way frees the next slot.
+                try postpone(
+                    rows, until: limiter.nextFree(at: now) ?? now.adding(milliseconds: 1000), transaction, now: now)
+                return false
+            }
+        }
         // What may have been taken is sent again as it is, and nothing is joined to it.
         let coalescing =
             first.ambiguousCount > 0 ? Coalescing.oldest(of: rows) : state.destination.coalesce(rows)
