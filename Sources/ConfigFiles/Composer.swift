@@ -10,8 +10,9 @@ struct Composer {
 
     /// Aliases (`*name`) in one file; above it the expansion is not tried.
     private static let aliasCountMax = 1000
-    /// Aliases where mappings have collections as keys: Yams hashes such keys with all they hold.
-    private static let aliasCountMaxWithComplexKeys = 20
+    /// Aliases where mappings have collections as keys: Yams hashes such keys with all they hold, at worst some
+    /// e^(30/e) = 60,000 nodes.
+    private static let aliasCountMaxWithComplexKeys = 30
 
     init(source: ConfigSource) { self.source = source }
 
@@ -23,7 +24,7 @@ struct Composer {
         }
         guard checkScalars(), checkAliases() else { return nil }
         do {
-            guard let node = try Yams.compose(yaml: source.text, .default, .default, .utf8) else { return nil }
+            guard let node = try Yams.compose(yaml: source.text, .basic, .default, .utf8) else { return nil }
             let root = convert(node, depth: 0)
             return isOverBudget ? nil : root
         } catch let error as YamlError {
@@ -73,25 +74,37 @@ struct Composer {
     private mutating func checkAliases() -> Bool {
         var aliasCount = 0
         var hasComplexKeys = false
+        /// The two scalars before, so that the `}}:` of a template is no key.
+        var beforeLast: Unicode.Scalar = "\n"
         var previous: Unicode.Scalar = "\n"
-        var isAtStart = true
-        var isAlias = false
+        var isAtLineStart = true
+        /// Whether the word being read, or the last one, begins with `*`.
+        var isStarWord = false
         for scalar in source.text.unicodeScalars {
             let isBlank = scalar == " " || scalar == "\n" || scalar == "\t"
-            let isName = scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
-            if previous == "*", isAlias, isName { aliasCount += 1 }
-            isAlias = scalar == "*" && (" \n\t[{,:-?".unicodeScalars.contains(previous))
-            if previous == "?", isAtStart, isBlank { hasComplexKeys = true }
-            if scalar == ":", "]} ".unicodeScalars.contains(previous) { hasComplexKeys = true }
-            if scalar == "\n" { isAtStart = true } else if !isBlank, scalar != "?", scalar != "-" { isAtStart = false }
+            let beginsWord = " \n\t[{,:-?".unicodeScalars.contains(previous)
+            if previous == "*", isStarWord, !isBlank, scalar != "*" { aliasCount += 1 }
+            if scalar == ":" {
+                let endsCollection = previous == "]" || (previous == "}" && beforeLast != "}")
+                if endsCollection || (isStarWord && previous == " ") { hasComplexKeys = true }
+            } else if previous == "?", isAtLineStart, isBlank {
+                hasComplexKeys = true
+            }
+            if !isBlank, beginsWord, scalar != ":" { isStarWord = scalar == "*" }
+            if scalar == "\n" {
+                isAtLineStart = true
+            } else if !isBlank, scalar != "?", scalar != "-" {
+                isAtLineStart = false
+            }
+            beforeLast = previous
             previous = scalar
         }
         let limit = hasComplexKeys ? Composer.aliasCountMaxWithComplexKeys : Composer.aliasCountMax
         guard aliasCount > limit else { return true }
         report(
             ConfigCode.tooLarge,
-            "a file may use at most \(limit) aliases"
-                + (hasComplexKeys ? " where keys are not plain texts" : "") + "; found \(aliasCount)", 1, 1)
+            "a file may use at most \(limit) aliases" + (hasComplexKeys ? " where keys are not plain texts" : "")
+                + "; found \(aliasCount)", 1, 1)
         return false
     }
 

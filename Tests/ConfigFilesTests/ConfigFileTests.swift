@@ -90,8 +90,26 @@ func problems(_ text: String, _ body: (MappingReader) -> Void) -> [String] {
         let file = ConfigFile(text: text, file: "f.yaml")
         #expect(file.root == nil)
         #expect(file.diagnostics.map(\.code) == ["Y004"])
-        let asKeys = ConfigFile(text: text + "? *a9\n: 1\n", file: "f.yaml")
-        #expect(asKeys.diagnostics.map(\.code) == ["Y004"])
+    }
+
+    @Test func `many aliases beside expressions and templates are taken`() {
+        var text = "d: &defaults {for: 5m}\n"
+        for index in 0..<200 {
+            text += "r\(index):\n  <<: *defaults\n  when: \"x * y > 1 ? a : b\"\n  s: \"{{ after.x }}: {{ a *b }}\"\n"
+        }
+        let file = ConfigFile(text: text, file: "f.yaml")
+        #expect(file.diagnostics.isEmpty)
+        #expect(file.root?["r199"]?["for"]?.scalar?.text == "5m")
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: ["? *a9\n: 1\n", "*a9 : 1\n", "[*a9]: 1\n", "{a: *a9}: 1\n"])
+    func `aliases as keys do not multiply`(key: String) {
+        var text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+        for level in 1...9 {
+            let uses = Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+            text += "a\(level): &a\(level) [\(uses)]\n"
+        }
+        #expect(ConfigFile(text: text + key, file: "f.yaml").diagnostics.map(\.code) == ["Y004"])
     }
 
     @Test func `deep nesting is refused`() {
