@@ -1,0 +1,110 @@
+public import ChangeEvents
+public import Core
+
+/// Judges change events by rules and keeps the open alerts. Pure and synchronous: no clock, no I/O.
+///
+/// A value, but not one to copy while it works: it holds all open alerts and the newest row of every shared key. After a
+/// failed commit it is made again from the stored alerts.
+public struct RuleEvaluator {
+    /// Fingerprints whose episode numbers are kept after their alerts have closed; about 100 bytes each.
+    public static let episodesMax = 200_000
+    /// Keys per set of key columns whose newest row is kept; about 80 bytes each.
+    public static let newestRowsMax = 500_000
+
+    public internal(set) var rules: RuleSet
+    /// While set, alerts that fire are marked as found at the first start.
+    public var isBootstrapping = false
+    var tables: ContiguousArray<TableRuntime> = []
+    var keySets: ContiguousArray<KeySet> = []
+    var hot: ContiguousArray<HotRule> = []
+    var levels: ContiguousArray<HotLevel> = []
+    var states: ContiguousArray<RuleState> = []
+    var episodes = EpisodeMemory(fingerprintsMax: RuleEvaluator.episodesMax)
+    /// Stored alerts whose rule is gone or has another key: resolved by ``settle(at:output:)``.
+    var orphans: [(alert: Alert, reason: String)] = []
+
+    /// Starts with no open alert.
+    public init(rules: RuleSet) {
+        self.rules = rules
+        build()
+    }
+
+    /// Lays the rules out for the hot loop: by table, then by key columns.
+    mutating func build() {
+        tables = []
+        keySets = []
+        hot = []
+        levels = []
+        states = ContiguousArray(rules.rules.map { RuleState(rule: $0, keySet: 0) })
+        for (tableIndex, table) in rules.catalog.tables.enumerated() {
+            let own = rules.rules.indices.filter { rules.rules[$0].tableIndex == tableIndex }
+            let start = keySets.count
+            var columnSets: [[String]] = []
+            for index in own where !columnSets.contains(rules.rules[index].keyColumns) {
+                columnSets.append(rules.rules[index].keyColumns)
+            }
+            for columns in columnSets { addKeySet(own.filter { rules.rules[$0].keyColumns == columns }) }
+            tables.append(
+                TableRuntime(
+                    name: table.name, columnPaths: table.layout.columns.map(\.path), keySets: start..<keySets.count,
+                    readsScalars: own.contains { rules.rules[$0].readsScalars },
+                    readsChanged: own.contains { rules.rules[$0].readsChanged }))
+        }
+    }
+
+    private mutating func addKeySet(_ members: [Int]) {
+        guard let first = members.first.map({ rules.rules[$0] }) else { return }
+        let start = hot.count
+        for index in members {
+            let rule = rules.rules[index]
+            let levelStart = Int32(levels.count)
+            for level in rule.levels { levels.append(HotLevel(severity: level.severity, when: level.when)) }
+            hot.append(
+                HotRule(
+                    rule: Int32(index), levelStart: levelStart, levelEnd: Int32(levels.count), kind: rule.policy.kind,
+                    isLatest: rule.policy.across == .latest, acceptsLate: rule.acceptsLate, onError: rule.onError))
+            states[index].keySet = keySets.count
+        }
+        let ordersRows = !first.isKeyedByRow && members.contains { rules.rules[$0].ordersRows }
+        keySets.append(
+            KeySet(
+                columns: first.keyColumns, slots: ContiguousArray(first.keySlots), isRowKey: first.isKeyedByRow,
+                rules: start..<hot.count, ordersRows: ordersRows,
+                newest: NewestRowMemory(keysMax: RuleEvaluator.newestRowsMax)))
+    }
+
+    // MARK: - What is open
+
+    /// Pending and firing alerts of all rules; overflow alerts are not counted.
+    public var openCount: Int { states.reduce(0) { $0 + $1.openCount } }
+
+    /// Pending and firing alerts of a rule, its overflow alert first, in no other order.
+    public func open(rule name: String) -> [Alert] {
+        guard let index = rules.rules.firstIndex(where: { $0.name == name }) else { return [] }
+        return [states[index].overflow].compactMap { $0 } + states[index].alerts.compactMap { $0 }
+    }
+
+    /// How many alerts of a rule are pending or firing.
+    public func openCount(rule name: String) -> Int {
+        rules.rules.firstIndex { $0.name == name }.map { states[$0].openCount } ?? 0
+    }
+
+    /// What was evaluated so far, by rule name.
+    public var counters: [(rule: String, counters: RuleCounters)] {
+        rules.rules.indices.map { (rules.rules[$0].name, states[$0].counters) }
+    }
+
+    /// Keys whose newest row is remembered.
+    public var newestRowCount: Int { keySets.reduce(0) { $0 + $1.newest.count } }
+
+    /// The highest episode number that was forgotten; new episodes of forgotten alerts go on above it.
+    public var episodeFloor: UInt32 {
+        get { episodes.floor }
+        set { episodes.floor = max(episodes.floor, newValue) }
+    }
+}
+
+extension Rule {
+    /// Whether the order of rows that share a key matters to it.
+    var ordersRows: Bool { !isKeyedByRow && policy.across == .latest && policy.kind != .event }
+}

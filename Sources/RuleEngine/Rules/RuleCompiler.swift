@@ -1,0 +1,211 @@
+internal import CEL
+internal import ConfigFiles
+internal import Core
+internal import Templates
+
+/// Turns a rule as written into a compiled rule; reports everything that is wrong with it.
+struct RuleCompiler {
+    /// What an expression reads, beside `after`.
+    struct Reads {
+        var before = false
+        var changed = false
+        var scalars = false
+        var anything = false
+
+        init() {}
+
+        init(_ references: [Reference]) {
+            for reference in references {
+                anything = true
+                switch reference.resolution {
+                case .slot(let slot, _):
+                    before = before || slot.space == RuleScope.beforeSpace
+                    scalars = scalars || slot.space == RuleScope.scalarSpace
+                case .dynamic: changed = true
+                case .record(let space): before = before || space == RuleScope.beforeSpace
+                case .unknownColumn, .none: break
+                }
+            }
+        }
+
+        mutating func formUnion(_ other: Reads) {
+            before = before || other.before
+            changed = changed || other.changed
+            scalars = scalars || other.scalars
+            anything = anything || other.anything
+        }
+    }
+
+    let reader: ConfigReader
+    let scope: RuleScope
+    let tableIndex: Int
+    let options: RuleLoadOptions
+    var reads = Reads()
+    var textColumns: [Rule.TextColumn] = []
+    var hash = RuleHash()
+    private var templateKey: [String] = []
+
+    init(reader: ConfigReader, scope: RuleScope, tableIndex: Int, options: RuleLoadOptions) {
+        self.reader = reader
+        self.scope = scope
+        self.tableIndex = tableIndex
+        self.options = options
+    }
+
+    /// Compiles a rule; nil where it is not usable. Wrong parts are reported even then.
+    mutating func compile(_ draft: RuleDraft, owner: String) -> Rule? {
+        let errorCount = reader.errorCount
+        let key = keyColumns(draft)
+        templateKey = key
+        checkContradictions(draft)
+        let levels = levels(draft)
+        let deadline = draft.deadline.flatMap { self.deadline($0) }
+        let until = draft.until.flatMap { condition($0, field: "until") }
+        let conditionReads = reads
+        let policy = policy(draft, reads: conditionReads)
+        let recipient = draft.recipient.flatMap { self.recipient($0) }
+        let labels = templates(draft.labels)
+        let summary = draft.summary.flatMap { template($0) }
+        let facts = templates(draft.facts)
+        let links = templates(draft.links)
+        checkReceivers(draft)
+        addToHash(draft, key: key)
+        guard reader.errorCount == errorCount, let name = draft.name else { return nil }
+        return Rule(
+            name: name.value, table: scope.declaration.name, tableIndex: tableIndex, owner: draft.owner ?? owner,
+            description: draft.description, position: name.position, hash: hash.hex, keyColumns: key,
+            keySlots: key.map { scope.slot(for: $0) }, isKeyedByRow: Set(key) == Set(scope.declaration.rowKey),
+            policy: policy, onError: draft.onError,
+            acceptsLate: draft.late.map { $0 == .accept } ?? scope.declaration.lateAccept, alertsMax: draft.alertsMax,
+            levels: levels.reversed(), deadline: deadline, until: until, notify: draft.notify.map(\.value),
+            recipient: recipient, labels: labels, summary: summary, facts: facts, links: links,
+            textColumns: textColumns, readsBefore: conditionReads.before || conditionReads.changed,
+            readsChanged: conditionReads.changed, readsScalars: reads.scalars)
+    }
+
+    // MARK: - Parts
+
+    private func keyColumns(_ draft: RuleDraft) -> [String] {
+        let declaration = scope.declaration
+        guard !draft.key.isEmpty else {
+            if declaration.rowKey.isEmpty, let name = draft.name {
+                reader.report(
+                    RuleCode.noKey, "a rule needs a 'key' where its table declares no row key", at: name.node,
+                    help: "name the columns that tell the alerts apart: key: [plant, line]")
+            }
+            return declaration.rowKey
+        }
+        for column in draft.key where !declaration.columns.isEmpty && !declaration.declares(column.value) {
+            let nearest = Spelling.nearest(to: column.value, among: declaration.columns.keys)
+            reader.report(
+                RuleCode.unknownKeyColumn,
+                "'key' must name columns of '\(declaration.name)'; found '\(column.value)'", at: column.node,
+                help: nearest.map { "did you mean '\($0)'?" }
+                    ?? "the columns are " + declaration.columns.keys.sorted().joined(separator: ", "))
+        }
+        return draft.key.map(\.value)
+    }
+
+    private mutating func levels(_ draft: RuleDraft) -> [Rule.Level] {
+        if let levels = draft.levels {
+            let compiled = levels.compactMap { level in
+                self.level(level.severity, when: level.when, reset: level.reset)
+            }
+            checkLimits(levels)
+            return compiled
+        }
+        guard draft.when != nil else { return [] }
+        let severity = draft.severity ?? .warning
+        let level = RuleDraft.Level(
+            severity: severity, when: draft.when, reset: draft.reset, position: draft.mapping.position(ofKey: "when"))
+        checkLimits([level])
+        return [self.level(severity, when: draft.when, reset: draft.reset)].compactMap { $0 }
+    }
+
+    private mutating func level(_ severity: Severity, when: ConfigText?, reset: ConfigText?) -> Rule.Level? {
+        hash.add("level", severity.description)
+        hash.add("when", expression: when?.value)
+        hash.add("reset", expression: reset?.value)
+        let condition = when.flatMap { self.condition($0, field: "when") }
+        let resetCondition = reset.flatMap { self.condition($0, field: "reset") }
+        return condition.map { Rule.Level(severity: severity, when: $0, reset: resetCondition) }
+    }
+
+    private mutating func condition(_ text: ConfigText, field: String) -> Program? {
+        let result = compile(text, expecting: .bool)
+        let found = Reads(result.references)
+        reads.formUnion(found)
+        if result.program != nil, !found.anything {
+            reader.report(
+                Diagnostic(
+                    level: .warning, code: RuleCode.constantCondition,
+                    message: "'\(field)' reads no column: it says the same for every row", position: text.position,
+                    length: text.length))
+        }
+        return result.program
+    }
+
+    private mutating func deadline(_ text: ConfigText) -> Program? {
+        let result = compile(text, expecting: nil)
+        reads.formUnion(Reads(result.references))
+        guard result.program != nil else { return nil }
+        guard [.timestamp, .dyn, .null].contains(result.type) else {
+            reader.report(
+                RuleCode.badDeadline, "'deadline' must be a timestamp; found \(result.type)", at: text.node,
+                help: result.type == .string ? "declare the column as 'timestamp' in tables.yaml" : nil)
+            return nil
+        }
+        return result.program
+    }
+
+    private mutating func recipient(_ text: ConfigText) -> Program? {
+        let result = compile(text, expecting: nil)
+        let found = Reads(result.references)
+        guard result.program != nil else { return nil }
+        guard [.string, .dyn, .null].contains(result.type) else {
+            reader.report(
+                RuleCode.badRecipient, "'recipient' must be a text such as an address; found \(result.type)",
+                at: text.node)
+            return nil
+        }
+        guard !found.before, !found.changed else {
+            reader.report(
+                RuleCode.badRecipient, "'recipient' may read only 'after'", at: text.node,
+                help: "the recipient is asked for each row that may fire, and not each has a row before it")
+            return nil
+        }
+        reads.scalars = reads.scalars || found.scalars
+        return result.program
+    }
+
+    private func compile(_ text: ConfigText, expecting type: CELType?) -> CompileResult {
+        let map = SourceMap(file: text.file, lines: text.lineStarts)
+        let result = CEL.compile(text.value, at: map, in: scope.environment(isTemplate: false), expecting: type)
+        for diagnostic in result.diagnostics { reader.report(diagnostic) }
+        return result
+    }
+
+    private mutating func templates(_ entries: [(key: ConfigText, value: ConfigText)]) -> [Rule.NamedTemplate] {
+        entries.compactMap { entry in
+            template(entry.value).map { Rule.NamedTemplate(name: entry.key.value, template: $0) }
+        }
+    }
+
+    private mutating func template(_ text: ConfigText) -> Template? {
+        let map = SourceMap(file: text.file, lines: text.lineStarts)
+        let (template, diagnostics, references) = Template.compile(
+            text.value, at: map, in: scope.environment(isTemplate: true),
+            variables: TemplateVariables(keyColumns: templateKey))
+        for diagnostic in diagnostics { reader.report(diagnostic) }
+        reads.scalars = reads.scalars || Reads(references).scalars
+        for case (let path, .slot(let slot, _)) in references.map({ ($0.path, $0.resolution) }) {
+            let column = Rule.TextColumn(path: path.joined(separator: "."), slot: slot)
+            if !textColumns.contains(column) { textColumns.append(column) }
+        }
+        return template
+    }
+}
+
+extension ConfigReader {
+    var errorCount: Int { diagnostics.count { $0.level == .error } }
+}
