@@ -1,4 +1,3 @@
-public import ChangeEvents
 public import Core
 
 /// What an edit of the rules does to one rule, as `rules plan` shows it.

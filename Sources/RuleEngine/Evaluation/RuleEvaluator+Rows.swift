@@ -1,6 +1,7 @@
 internal import CEL
 internal import ChangeEvents
 internal import Core
+internal import Templates
 
 /// One row and one rule, beyond the hot loop.
 struct RowContext {

@@ -1,4 +1,4 @@
-public import ChangeEvents
+internal import ChangeEvents
 public import Core
 
 /// Judges change events by rules and keeps the open alerts. Pure and synchronous: no clock, no I/O.

@@ -1,3 +1,4 @@
+internal import ChangeEvents
 internal import ConfigFiles
 internal import Core
 

@@ -1,4 +1,5 @@
 internal import CEL
+internal import ChangeEvents
 internal import ConfigFiles
 internal import Core
 internal import Templates

@@ -55,6 +55,11 @@ public struct RuleSet: Sendable {
     public static var schema: ConfigSchema {
         ConfigSchema.describing(title: "AlertRouter rules") { RuleFileDraft($0) }
     }
+
+    /// The JSON Schema of `tables.yaml`.
+    public static var tablesSchema: ConfigSchema {
+        ConfigSchema.describing(title: "AlertRouter tables") { TableFile($0) }
+    }
 }
 
 /// Loads the files of a rule set.
@@ -88,9 +93,8 @@ struct RuleLoader {
     }
 
     private mutating func loadTables(_ file: ConfigFile) {
-        for declaration in TableDeclarations.load(file, reader: reader) {
-            scopes.append(RuleScope(declaration: declaration))
-        }
+        let tables = reader.mapping(of: file, TableFile.init)
+        for declaration in tables?.declarations ?? [] { scopes.append(RuleScope(declaration: declaration)) }
     }
 
     private func catalog() -> TableCatalog {
