@@ -1,3 +1,4 @@
+import ChangeEvents
 import Core
 import RuleEngine
 import Testing

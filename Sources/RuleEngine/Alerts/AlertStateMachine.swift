@@ -126,10 +126,8 @@ public struct AlertStateMachine: Sendable {
     }
 
     /// The highest level that holds.
-    func highestHeld(_ alert: Alert, below limit: Severity? = nil) -> Severity? {
-        Severity.allCases.last { severity in
-            alert.levelSince[Int(severity.rawValue)] != nil && limit.map { severity < $0 } ?? true
-        }
+    func highestHeld(_ alert: Alert) -> Severity? {
+        Severity.allCases.last { alert.levelSince[Int($0.rawValue)] != nil }
     }
 
     /// The highest level that has held for `for`.
@@ -175,18 +173,15 @@ public struct AlertStateMachine: Sendable {
             if explicit == .unknown { alert.isLastValueUnknown = true }
             return
         }
-        let next = highestHeld(alert, below: alert.severity)
-        // An unknown level between here and the next one that holds: nothing is known to have ended.
-        let doubtful = Severity.allCases.contains { severity in
-            severity < alert.severity && next.map { severity > $0 } ?? true && holds[severity] == .unknown
-        }
-        guard !doubtful else {
+        // An unknown level before one that holds: nothing is known to have ended.
+        let below = Severity.allCases.last { $0 < alert.severity && policy.declares($0) && holds[$0] != .no }
+        if let below, holds[below] == .unknown {
             alert.isLastValueUnknown = true
             return
         }
         let reason = explicit == nil ? TransitionReason.noLongerHolds : TransitionReason.reset
-        if let next {
-            change(&alert, to: next, reason: reason, moment: moment, into: &transitions)
+        if let below {
+            change(&alert, to: below, reason: reason, moment: moment, into: &transitions)
         } else {
             resolve(&alert, reason: reason, moment: moment, into: &transitions)
         }
