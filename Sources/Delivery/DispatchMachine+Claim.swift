@@ -44,7 +44,7 @@ extension DispatchMachine {
         if let merge = merges.first(where: { $0.lanes.contains(lane) }) {
             return try claim(after: merge, lane: lane, receiver, transaction, now: now, cycle: &cycle)
         }
-        let rows = try transaction.waitingRows(lane: lane, countMax: DispatchMachine.laneRowsMax)
+        let rows = try transaction.waitingRows(receiver: receiver, lane: lane, countMax: DispatchMachine.laneRowsMax)
         guard let first = rows.first else { return false }
         if let recipient = first.recipient, !state.policy.recipientWindows.isEmpty {
             // The last free slot of a recipient takes everything that waits for them.
@@ -62,7 +62,7 @@ extension DispatchMachine {
         after merge: Merge, lane: String, _ receiver: String, _ transaction: any StoreTransaction, now: Timestamp,
         cycle: inout Cycle
     ) throws -> Bool {
-        let rows = try transaction.waitingRows(lane: lane, countMax: DispatchMachine.laneRowsMax)
+        let rows = try transaction.waitingRows(receiver: receiver, lane: lane, countMax: DispatchMachine.laneRowsMax)
         if flights[merge.rowId] != nil {
             try postpone(
                 rows, until: now.adding(milliseconds: DispatchMachine.mergeWaitMilliseconds), transaction, now: now)
@@ -75,7 +75,7 @@ extension DispatchMachine {
         var all = [merged]
         if merged.ambiguousCount == 0 {
             for lane in merge.lanes {
-                all += try transaction.waitingRows(lane: lane, countMax: DispatchMachine.laneRowsMax)
+                all += try transaction.waitingRows(receiver: receiver, lane: lane, countMax: DispatchMachine.laneRowsMax)
                     .filter { $0.id != merged.id }
                 if all.count >= DispatchMachine.mergeRowsMax { break }
             }
@@ -213,7 +213,7 @@ extension DispatchMachine {
     private mutating func yieldToLater(
         _ row: OutboxRecord, _ transaction: any StoreTransaction, now: Timestamp, cycle: inout Cycle
     ) throws {
-        if let later = try transaction.newestSent(lane: row.lane), later.id > row.id {
+        if let later = try transaction.newestSent(receiver: row.receiver, lane: row.lane), later.id > row.id {
             try transaction.supersede(id: row.id, by: later.id, reason: .newer, at: now)
             try forgetMerge(row.id, transaction)
             cycle.events.append(.superseded(receiver: row.receiver, reason: .newer, count: 1))
