@@ -24,7 +24,8 @@ struct MemoryState: Sendable {
             active[id] = isSettled ? nil : newValue
             settled[id] = isSettled ? newValue : nil
             if let newValue, newValue.state == .sent {
-                newestSent[newValue.lane] = max(newestSent[newValue.lane] ?? 0, id)
+                let key = "\(newValue.receiver)/\(newValue.lane)"
+                newestSent[key] = max(newestSent[key] ?? 0, id)
             }
         }
     }
@@ -64,8 +65,8 @@ extension MemoryTransaction: StoreTransaction {
                     lane: lane, receiver: receiver, priority: priority, dueAt: due, waitingCount: rows.count)
             }.sorted { ($0.priority, $0.dueAt, $0.lane) < ($1.priority, $1.dueAt, $1.lane) }.prefix(countMax))
     }
-    func waitingRows(lane: String, countMax: Int) throws -> [OutboxRecord] {
-        Array(waiting { $0.lane == lane }.prefix(countMax))
+    func waitingRows(receiver: String, lane: String, countMax: Int) throws -> [OutboxRecord] {
+        Array(waiting { $0.receiver == receiver && $0.lane == lane }.prefix(countMax))
     }
     func waitingRows(receiver: String, countMax: Int) throws -> [OutboxRecord] {
         Array(waiting { $0.receiver == receiver }.prefix(countMax))
@@ -73,8 +74,8 @@ extension MemoryTransaction: StoreTransaction {
     func waitingCount(receiver: String, countMax: Int) throws -> Int {
         min(countMax, waiting { $0.receiver == receiver }.count)
     }
-    func leasedRow(lane: String) throws -> OutboxRecord? {
-        state.active.values.first { $0.lane == lane && $0.state == .leased }
+    func leasedRow(receiver: String, lane: String) throws -> OutboxRecord? {
+        state.active.values.first { $0.receiver == receiver && $0.lane == lane && $0.state == .leased }
     }
     func leasedRows() throws -> [OutboxRecord] {
         state.active.values.filter { $0.state == .leased }.sorted { $0.id < $1.id }
@@ -87,11 +88,11 @@ extension MemoryTransaction: StoreTransaction {
         Set(state.active.values.filter { !$0.state.isSettled }.map(\.receiver)).sorted()
     }
     func attempts(outboxId: Int64) throws -> [AttemptRecord] { state.attempts.filter { $0.outboxId == outboxId } }
-    func isLaterSent(lane: String, id: Int64) throws -> Bool {
-        (state.newestSent[lane] ?? 0) > id
+    func isLaterSent(receiver: String, lane: String, id: Int64) throws -> Bool {
+        (state.newestSent["\(receiver)/\(lane)"] ?? 0) > id
     }
-    func newestSent(lane: String) throws -> OutboxRecord? {
-        state.newestSent[lane].flatMap { state[row: $0] }
+    func newestSent(receiver: String, lane: String) throws -> OutboxRecord? {
+        state.newestSent["\(receiver)/\(lane)"].flatMap { state[row: $0] }
     }
     func limiterSlots(destination: String) throws -> [LimiterSlotRecord] {
         state.slots.values.filter { $0.destination == destination }
@@ -117,8 +118,8 @@ extension MemoryTransaction: StoreTransaction {
     }
     func lease(id: Int64, _ lease: OutboxLease) throws -> OutboxRecord {
         var row = try row(id, in: [.waiting])
-        guard try leasedRow(lane: row.lane) == nil else { throw conflict("lane in flight") }
-        guard try !isLaterSent(lane: row.lane, id: id) else { throw conflict("a later row was sent") }
+        guard try leasedRow(receiver: row.receiver, lane: row.lane) == nil else { throw conflict("lane in flight") }
+        guard try !isLaterSent(receiver: row.receiver, lane: row.lane, id: id) else { throw conflict("a later row was sent") }
         row.state = .leased
         row.leaseRun = lease.run
         row.leaseUntil = lease.until
