@@ -6,7 +6,7 @@ internal import Synchronization
 /// An order to the consumer's thread, answered when it is done.
 enum ConsumerCommand: Sendable {
     /// Reads exactly these partitions from these offsets.
-    case assign([TopicPartition: Int64], CheckedContinuation<Void, any Error>)
+    case assign([TopicPartition: Int64], generation: Int, CheckedContinuation<Void, any Error>)
     /// Reads these partitions too.
     case add([TopicPartition: Int64], CheckedContinuation<Void, any Error>)
     case pause([TopicPartition], CheckedContinuation<Void, any Error>)
@@ -14,7 +14,7 @@ enum ConsumerCommand: Sendable {
 
     var continuation: CheckedContinuation<Void, any Error> {
         switch self {
-        case .assign(_, let continuation), .add(_, let continuation): continuation
+        case .assign(_, _, let continuation), .add(_, let continuation): continuation
         case .pause(_, let continuation), .resume(_, let continuation): continuation
         }
     }

@@ -149,7 +149,7 @@ final class ConsumerThread {
         for command in core.takeCommands() {
             let problem: KafkaError?
             switch command {
-            case .assign(let offsets, _): problem = assign(offsets)
+            case .assign(let offsets, let generation, _): problem = assign(offsets, generation: generation)
             case .add(let offsets, _): problem = add(offsets)
             case .pause(let partitions, _):
                 let list = PartitionList(partitions, offset: 0)
@@ -170,7 +170,7 @@ final class ConsumerThread {
         error == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : KafkaError(.broker, error, doing: action)
     }
 
-    private func assign(_ offsets: [TopicPartition: Int64]) -> KafkaError? {
+    private func assign(_ offsets: [TopicPartition: Int64], generation: Int) -> KafkaError? {
         let list = PartitionList(offsets)
         if let problem = ConsumerThread.failure(rd_kafka_assign(client, list.list), "assigning partitions") {
             return problem
@@ -179,6 +179,7 @@ final class ConsumerThread {
         builder.discard()
         pendingEnds.removeAll()
         core.bridge.purge()
+        core.bridge.push([.assigned(generation: generation)])
         assignment = offsets
         core.setAssigned(Set(offsets.keys))
         return nil

@@ -101,7 +101,7 @@ final class EventBridge: Sendable {
             let all = state.events
             state.events = all.filter {
                 switch $0 {
-                case .batch, .endOfPartition, .offsetOutOfRange, .partitionError: false
+                case .batch, .endOfPartition, .offsetOutOfRange, .partitionError, .assigned: false
                 case .newPartitions, .brokerState, .leaderState: true
                 }
             }

@@ -91,6 +91,13 @@ public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefle
         values[name].map { KafkaConfiguration.isSecret(name) ? "***" : $0 }
     }
 
+    /// Every property that a consumer gets, defaults included; `***` for secret values.
+    public var consumerProperties: [String: String] {
+        effectiveProperties(.consumer).reduce(into: [:]) { result, property in
+            result[property.key] = KafkaConfiguration.isSecret(property.key) ? "***" : property.value
+        }
+    }
+
     public var description: String {
         let pairs = values.keys.sorted().map { "\($0)=\(self[$0] ?? "")" }
         return "kafka(\(pairs.joined(separator: " ")))"

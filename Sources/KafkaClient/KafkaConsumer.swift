@@ -53,11 +53,12 @@ public final class KafkaConsumer: Sendable {
 
     /// Reads exactly these partitions from these offsets; partitions left out are no longer read.
     ///
-    /// After it returns, ``next()`` gives nothing that was read for an earlier assignment. Call it from the task that
-    /// calls ``next()``.
+    /// ``SourceEvent/assigned(generation:)`` comes before the first event of the assignment; what ``next()`` gave before
+    /// it was read for an earlier one.
+    /// - Parameter generation: comes back in that event.
     /// - Throws: ``KafkaError`` where librdkafka refuses, or after a shutdown.
-    public func assign(_ offsets: [TopicPartition: Int64]) async throws {
-        try await withCheckedThrowingContinuation { core.send(.assign(offsets, $0)) }
+    public func assign(_ offsets: [TopicPartition: Int64], generation: Int = 0) async throws {
+        try await withCheckedThrowingContinuation { core.send(.assign(offsets, generation: generation, $0)) }
     }
 
     /// Reads these partitions too, from these offsets; one that is read already starts again there.

@@ -2,6 +2,8 @@ public import Core
 
 /// What a consumer hands over, in order per partition.
 public enum SourceEvent: Sendable {
+    /// An assignment took effect: what was taken before it belongs to an older one.
+    case assigned(generation: Int)
     /// Messages. Their memory counts against ``KafkaConfiguration/bufferLimits`` until the batch is released.
     case batch(RawBatch)
     /// Everything up to `offset` (the next one to come) was handed over; left out where newer messages follow at once.
