@@ -4,7 +4,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-/// Produces one message with copies of key and value. On success the library owns `headers`; on failure the caller does.
+/// Produces one message with copies of key and value. On success the library owns `headers`, else the caller.
 static inline rd_kafka_resp_err_t crdkafka_produce(
     rd_kafka_t *client, const char *topic, int32_t partition, const void *value, size_t value_count, const void *key,
     size_t key_count, int64_t timestamp, rd_kafka_headers_t *headers, void *opaque) {
@@ -20,7 +20,7 @@ static inline rd_kafka_resp_err_t crdkafka_produce(
         RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
 }
 
-/// Lets a mock broker answer the next request of a kind late by `rtt_ms` milliseconds, and with `error` if that is not 0.
+/// Lets a mock broker answer the next request of a kind late by `rtt_ms`, and with `error` if that is not 0.
 static inline rd_kafka_resp_err_t crdkafka_mock_push_rtt(
     rd_kafka_mock_cluster_t *cluster, int32_t broker, int16_t api_key, rd_kafka_resp_err_t error, int rtt_ms) {
     return rd_kafka_mock_broker_push_request_error_rtts(cluster, broker, api_key, (size_t)1, (int)error, rtt_ms);

@@ -95,7 +95,9 @@ struct BatchBuilder {
         var name: UnsafePointer<CChar>?
         var value: UnsafeRawPointer?
         var count = 0
-        while rd_kafka_header_get_all(list, index, &name, &value, &count) == RD_KAFKA_RESP_ERR_NO_ERROR, let text = name {
+        while rd_kafka_header_get_all(list, index, &name, &value, &count) == RD_KAFKA_RESP_ERR_NO_ERROR,
+            let text = name
+        {
             let bytes = UnsafeRawBufferPointer(start: text, count: strlen(text))
             headers.append(
                 RawHeader(name: bytes, value: value.map { UnsafeRawBufferPointer(start: $0, count: count) }))

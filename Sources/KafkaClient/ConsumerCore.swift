@@ -32,12 +32,17 @@ final class ConsumerCore: ClientObserver {
         var stopWaiterCount = 0
         var failure: KafkaError?
         var commitsInFlight = 0
+        /// Monotonic time of the last commit.
+        var commitStart: Int64 = 0
     }
 
     /// Orders that may wait; the thread serves all of them within one poll.
     static let commandCountMax = 64
     /// Lookups that may wait; each has a deadline, which runs from the call on.
     static let lookupCountMax = 64
+
+    /// After it a commit without an answer counts as lost, so that it cannot hold up the later ones.
+    static let commitNanosecondsMax: Int64 = 60_000_000_000
 
     let configuration: KafkaConfiguration
     let handle: ClientHandle
@@ -137,15 +142,22 @@ final class ConsumerCore: ClientObserver {
     }
 
     /// The offsets to commit, unless an earlier commit is still under way.
-    func takeCommits() -> [TopicPartition: Int64] {
+    func takeCommits(now: Int64) -> [TopicPartition: Int64] {
         state.withLock { state in
+            if now - state.commitStart > ConsumerCore.commitNanosecondsMax { state.commitsInFlight = 0 }
             guard state.commitsInFlight == 0 else { return [:] }
             defer { state.commits = [:] }
             return state.commits
         }
     }
 
-    func commitStarted() { state.withLock { $0.commitsInFlight += 1 } }
+    func commitStarted(now: Int64) {
+        state.withLock { state in
+            state.commitsInFlight += 1
+            state.commitStart = now
+        }
+    }
+
     var isCommitting: Bool { state.withLock { $0.commitsInFlight > 0 } }
 
     func setAssigned(_ partitions: Set<TopicPartition>) { state.withLock { $0.assigned = partitions } }

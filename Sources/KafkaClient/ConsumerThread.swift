@@ -128,7 +128,8 @@ final class ConsumerThread {
                 "an offset is out of range", metadata: ["partition": "\(partition)", "reason": "\(text)"])
             core.bridge.push([.offsetOutOfRange(partition, offset: message.pointee.offset)])
         } else {
-            core.logger.debug("Kafka error", metadata: ["partition": "\(partition?.description ?? "")", "text": "\(text)"])
+            core.logger.debug(
+                "Kafka error", metadata: ["partition": "\(partition?.description ?? "")", "text": "\(text)"])
             core.bridge.push([.partitionError(partition, name: KafkaLibrary.name(of: error), message: text)])
         }
     }
@@ -204,11 +205,11 @@ final class ConsumerThread {
 
     private func flushCommits(now: Int64) {
         guard now >= nextCommit else { return }
-        let commits = core.takeCommits()
+        let commits = core.takeCommits(now: now)
         guard !commits.isEmpty else { return }
         nextCommit = now + ConsumerThread.commitNanoseconds
         let list = PartitionList(commits)
-        core.commitStarted()
+        core.commitStarted(now: now)
         let error = rd_kafka_commit(client, list.list, 1)
         if error != RD_KAFKA_RESP_ERR_NO_ERROR { core.clientCommitted(error, partitionCount: commits.count) }
     }

@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// The bounded hand-over from the consumer's thread to the one task that calls `next()`.
 ///
-/// Messages are bounded by ``BatchLedger``, whose marks make the thread stop taking more; side events by the count here.
+/// Messages are bounded by ``BatchLedger``, whose marks make the thread stop taking more, side events by a count.
 final class EventBridge: Sendable {
     private struct State {
         var events: [SourceEvent] = []

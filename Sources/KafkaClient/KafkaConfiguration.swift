@@ -132,6 +132,9 @@ extension KafkaConfiguration {
             guard value != rule.value else { return nil }
             return "\(place): must be '\(rule.value)', because \(rule.reason)"
         }
+        if name == "statistics.interval.ms", let interval = Int(value), !(1...10_000).contains(interval) {
+            return "\(place): must be 1 to 10000, because the statistics tell whether a partition's leader answers"
+        }
         let conf = rd_kafka_conf_new()
         defer { rd_kafka_conf_destroy(conf) }
         guard let refusal = set(name, value, on: conf) else { return nil }

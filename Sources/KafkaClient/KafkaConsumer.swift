@@ -11,8 +11,8 @@ public import Logging
 /// await consumer.shutdown()
 /// ```
 ///
-/// No consumer group is joined: the caller says what is read from where, and ``commit(_:)`` only tells lag tools. Only a
-/// fatal error of librdkafka ends ``next()``; other errors are events.
+/// No consumer group is joined: the caller says what is read from where, and ``commit(_:)`` only tells lag tools. Only
+/// a fatal error of librdkafka ends ``next()``; other errors are events.
 public final class KafkaConsumer: Sendable {
     let core: ConsumerCore
 
@@ -26,7 +26,9 @@ public final class KafkaConsumer: Sendable {
         self.core = core
         let lookupThread: POSIXThread
         do {
-            lookupThread = try POSIXThread.start(name: "kafka-lookup") { LookupThread(core: core, topics: topics).run() }
+            lookupThread = try POSIXThread.start(name: "kafka-lookup") {
+                LookupThread(core: core, topics: topics).run()
+            }
         } catch {
             core.handle.destroy()
             throw error
@@ -86,7 +88,8 @@ public final class KafkaConsumer: Sendable {
     ///
     /// Topics that are not there yet are told by an event, and their partitions as new when they appear.
     /// - Parameter limit: how long to wait for the brokers.
-    /// - Throws: ``KafkaError/Code/unknownTopic`` where no topic is there, ``KafkaError/Code/timedOut`` or ``KafkaError/Code/broker``.
+    /// - Throws: ``KafkaError/Code/unknownTopic`` where no topic is there, ``KafkaError/Code/timedOut`` or
+    ///   ``KafkaError/Code/broker``.
     public func partitions(within limit: Duration) async throws -> [PartitionInfo] {
         let deadline = KafkaConsumer.deadline(limit)
         return try await withCheckedThrowingContinuation { core.ask(.partitions(deadline: deadline, $0)) }

@@ -26,10 +26,12 @@ final class ConsumerMetrics: Sendable {
         bytes = registry.counter("alert_router_kafka_bytes_total", "Key and value bytes read from Kafka.")
         batches = registry.counter("alert_router_kafka_batches_total", "Batches handed over by the consumer thread.")
         pauses = registry.counter(
-            "alert_router_kafka_backpressure_total", "Times the consumer stopped taking because too much was outstanding.")
+            "alert_router_kafka_backpressure_total",
+            "Times the consumer stopped taking because too much was outstanding.")
         errors = registry.counter("alert_router_kafka_errors_total", "Errors that librdkafka told and went on after.")
         commitFailures = registry.counter(
-            "alert_router_kafka_commit_failures_total", "Commits of offsets to Kafka that failed; they serve lag tools only.")
+            "alert_router_kafka_commit_failures_total",
+            "Commits of offsets to Kafka that failed; they serve lag tools only.")
         outstandingBytes = registry.gauge(
             "alert_router_kafka_outstanding_bytes", "Bytes in batches that are not yet released.")
         outstandingMessages = registry.gauge(

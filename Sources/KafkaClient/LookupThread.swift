@@ -195,7 +195,8 @@ final class LookupThread {
         let new = found.filter { !known.contains($0) }
         guard !new.isEmpty else { return }
         known.formUnion(new)
-        core.logger.notice("new partitions", metadata: ["partitions": "\(new.map(\.description).joined(separator: " "))"])
+        let names = new.map(\.description).joined(separator: " ")
+        core.logger.notice("new partitions", metadata: ["partitions": "\(names)"])
         core.bridge.push([.newPartitions(new)])
     }
 }

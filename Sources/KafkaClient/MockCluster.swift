@@ -7,8 +7,8 @@ internal import Synchronization
 /// A Kafka cluster inside this process, reachable by any client on this machine.
 ///
 /// librdkafka's own: real sockets on loopback and the real protocol, groups, offsets and idempotence, without
-/// authentication or disk. It keeps only the newest 5 MiB of each partition, answers questions by time with the end, and
-/// makes topics that anyone asks for with four partitions. See docs/kafka.md.
+/// authentication or disk. It keeps only the newest 5 MiB of each partition, answers questions by time with the end,
+/// and makes topics that anyone asks for with four partitions. See docs/kafka.md.
 public final class MockCluster: Sendable {
     /// A kind of request, for errors to be injected.
     public struct Request: Sendable, Hashable {

@@ -3,9 +3,9 @@ internal import Core
 /// One line of a file to publish: a Kafka record as a JSON object whose last member is the value.
 ///
 /// `{"key":"INS-1","headers":{"source-table":"orders"},"value":{"id":"INS-1","rate":0.0500}}`. The value is taken
-/// byte by byte, never parsed: what stands between the first `"value":` of the object and its closing brace, without the
-/// blanks around it; `null` is a tombstone. `value_b64` (and `key_b64`) give bytes that are no text. Members with other
-/// names are passed over, apart from `topic`, `partition_hint` and `timestamp` (Unix milliseconds).
+/// byte by byte, never parsed: what stands between the first `"value":` of the object and its closing brace, without
+/// the blanks around it; `null` is a tombstone. `value_b64` (and `key_b64`) give bytes that are no text. Members with
+/// other names are passed over, apart from `topic`, `partition_hint` and `timestamp` (Unix milliseconds).
 public struct PublishLine: Sendable, Equatable {
     public var topic: String?
     public var key: [UInt8]?
@@ -54,7 +54,9 @@ public struct PublishLine: Sendable, Equatable {
         switch name {
         case "topic": topic = json.stringValue
         case "key":
-            guard json == .null || json.stringValue != nil else { throw start.failure("'key' must be a string or null") }
+            guard json == .null || json.stringValue != nil else {
+                throw start.failure("'key' must be a string or null")
+            }
             key = json.stringValue.map { Array($0.utf8) }
         case "key_b64", "value_b64":
             guard let decoded = json.stringValue.flatMap({ Base64.decode($0.utf8) }) else {

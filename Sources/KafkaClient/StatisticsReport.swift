@@ -46,7 +46,8 @@ struct StatisticsReport: Equatable {
         let idle = json["rxidle"]?.intValue ?? -1
         return Broker(
             id: id, isUp: json["state"]?.stringValue == "UP", receiveIdleMicroseconds: idle < 0 ? nil : idle,
-            roundTripMicroseconds: json["rtt"]?["avg"]?.intValue, throttleMilliseconds: json["throttle"]?["max"]?.intValue,
+            roundTripMicroseconds: json["rtt"]?["avg"]?.intValue,
+            throttleMilliseconds: json["throttle"]?["max"]?.intValue,
             disconnectCount: json["disconnects"]?.intValue ?? 0)
     }
 

@@ -33,6 +33,7 @@ struct ConfigurationTests {
         ] {
             #expect(ConfigurationTests.refusal([name: value])?.message.contains("because") == true)
         }
+        #expect(ConfigurationTests.refusal(["statistics.interval.ms": "0"])?.message.contains("because") == true)
         #expect(ConfigurationTests.refusal(["enable.auto.commit": "false", "auto.offset.reset": "error"]) == nil)
     }
 
@@ -80,7 +81,9 @@ struct ConfigurationTests {
     }
 
     @Test func `defaults suit Event Hubs and yield to given properties`() throws {
-        let configuration = try KafkaConfiguration(properties: ["max.partition.fetch.bytes": "2000000", "linger.ms": "1"])
+        let configuration = try KafkaConfiguration(properties: [
+            "max.partition.fetch.bytes": "2000000", "linger.ms": "1",
+        ])
         let consumer = configuration.effectiveProperties(.consumer)
         #expect(consumer["connections.max.idle.ms"] == "180000")
         #expect(consumer["metadata.max.age.ms"] == "180000")
@@ -117,7 +120,8 @@ struct ConfigurationTests {
         let source = CountingSource(isFailing: isFailing)
         let configuration = try KafkaConfiguration(
             properties: [
-                "bootstrap.servers": "127.0.0.1:1", "sasl.mechanism": "OAUTHBEARER", "security.protocol": "SASL_PLAINTEXT",
+                "bootstrap.servers": "127.0.0.1:1", "sasl.mechanism": "OAUTHBEARER",
+                "security.protocol": "SASL_PLAINTEXT",
             ], tokenSource: source)
         let lines = RecordingLogHandler.Lines()
         let logger = Logger(label: "kafka") { _ in RecordingLogHandler(lines: lines) }

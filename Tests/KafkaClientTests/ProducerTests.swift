@@ -56,7 +56,8 @@ struct ProducerTests {
         try world.cluster.setBrokerDown(nil)
         let count = KafkaProducer.inFlightCountMax + 20_000
         let sending = Task {
-            try await producer.send((0..<count).map { .init(topic: "orders", partition: Int32($0 % 4), key: nil, value: [1]) })
+            try await producer.send(
+                (0..<count).map { .init(topic: "orders", partition: Int32($0 % 4), key: nil, value: [1]) })
         }
         try await within("a full producer") {
             while producer.inFlightCount < KafkaProducer.inFlightCountMax {

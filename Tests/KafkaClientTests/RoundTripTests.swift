@@ -13,7 +13,8 @@ struct RoundTripTests {
             .init(name: "empty", value: []),
         ]
         let messages = [
-            ProducerMessage(topic: "orders", key: bytes("a"), value: bytes("{\"x\":1}"), headers: headers, timestamp: time),
+            ProducerMessage(
+                topic: "orders", key: bytes("a"), value: bytes("{\"x\":1}"), headers: headers, timestamp: time),
             ProducerMessage(topic: "orders", key: bytes("a"), value: nil),
             ProducerMessage(topic: "orders", key: bytes("a"), value: []),
             ProducerMessage(topic: "orders", key: nil, value: [0, 255, 10]),
@@ -55,8 +56,9 @@ struct RoundTripTests {
         #expect(received.map(\.offset) == [7, 8, 9])
         #expect(received.allSatisfy { $0.partition == first })
         // Assigned anew, nothing of the old assignment comes, and the end is told again.
-        try await consumer.assign([second: 8])
+        try await consumer.assign([second: 8], generation: 7)
         let events = try await consumer.read("the end") { if case .endOfPartition = $0 { true } else { false } }
+        #expect(events.contains { if case .assigned(generation: 7) = $0 { true } else { false } })
         var offsets: [Int64] = []
         for case .batch(let batch) in events { offsets += batch.received.map(\.offset) }
         #expect(offsets == [8, 9])
@@ -97,7 +99,8 @@ struct RoundTripTests {
     @Test func `two consumers in one process read the same messages`() async throws {
         let world = try World(topics: ["orders": 3])
         let producer = try world.producer()
-        _ = try await producer.send((0..<300).map { .init(topic: "orders", key: bytes("\($0)"), value: bytes("v\($0)")) })
+        _ = try await producer.send(
+            (0..<300).map { .init(topic: "orders", key: bytes("\($0)"), value: bytes("v\($0)")) })
         let one = try world.consumer(["orders"])
         let two = try world.consumer(["orders"])
         try await one.assignAll()

@@ -89,6 +89,8 @@ struct World {
         properties.merge(extra) { $1 }
         var configuration = try KafkaConfiguration(properties: properties)
         configuration.partitionDiscoveryInterval = .milliseconds(50)
+        // Tests that still hold batches at their end need not wait for them.
+        configuration.shutdownTimeout = .seconds(1)
         return configuration
     }
 
