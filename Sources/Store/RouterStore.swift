@@ -218,7 +218,8 @@ public protocol RouterStore: Sendable {
     /// - Parameters:
     ///   - chain: when a job of a chain fails, every later job of that chain fails with
     ///     ``StoreError/Code/chainBroken`` and is not run, so that nothing above a failed overlay is committed.
-    ///   - completion: called once, on the writer's thread, after the commit; must be quick.
+    ///   - completion: called once, on the writer's thread, after the commit (or at once on the caller's thread where
+    ///     the queue is full or the store is closed); must be quick.
     func submit(
         byteCount: Int, chain: WriteChain?, _ body: @escaping @Sendable (any StoreTransaction) throws -> Void,
         completion: @escaping @Sendable (Result<Void, any Error>) -> Void)

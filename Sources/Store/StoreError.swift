@@ -58,7 +58,7 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// True where the storage failed, not the job: every job of the group failed and none was acknowledged.
     public var isStorageFailure: Bool {
         switch code {
-        case .diskFull, .readOnly, .corrupt, .inputOutput: true
+        case .diskFull, .readOnly, .corrupt, .inputOutput, .locked: true
         default: false
         }
     }

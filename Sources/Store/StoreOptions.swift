@@ -12,6 +12,10 @@ public struct StoreLimits: Sendable, Equatable {
     public var errorReasonsPerRuleMax: Int
     /// Lines of the evaluation log.
     public var errorReasonsMax: Int
+    /// Runs of the program that are remembered.
+    public var runsMax: Int
+    /// Characters of a reason, a detail or a row key; the rest is cut off.
+    public var textCharactersMax: Int
     /// Jobs that may wait for the writer.
     public var queuedJobsMax: Int
     /// Bytes of jobs that may wait for the writer, as their submitters estimate them.
@@ -24,20 +28,22 @@ public struct StoreLimits: Sendable, Equatable {
     /// The bounds of the product: 100,000 dead letters or 1 GiB, groups of 5 ms or 16 MiB.
     public static let standard = StoreLimits(
         deadLetterCountMax: 100_000, deadLetterBytesMax: 1 << 30, deadLetterPositionsMax: 1_000_000,
-        errorReasonsPerRuleMax: 100, errorReasonsMax: 10_000, queuedJobsMax: 8192, queuedBytesMax: 128 << 20,
-        groupBytesMax: 16 << 20, groupDurationMax: .milliseconds(5))
+        errorReasonsPerRuleMax: 100, errorReasonsMax: 10_000, runsMax: 10_000, textCharactersMax: 2000,
+        queuedJobsMax: 8192, queuedBytesMax: 128 << 20, groupBytesMax: 16 << 20, groupDurationMax: .milliseconds(5))
 
     /// Sets every bound.
     public init(
         deadLetterCountMax: Int64, deadLetterBytesMax: Int64, deadLetterPositionsMax: Int64,
-        errorReasonsPerRuleMax: Int, errorReasonsMax: Int, queuedJobsMax: Int, queuedBytesMax: Int,
-        groupBytesMax: Int, groupDurationMax: Duration
+        errorReasonsPerRuleMax: Int, errorReasonsMax: Int, runsMax: Int, textCharactersMax: Int, queuedJobsMax: Int,
+        queuedBytesMax: Int, groupBytesMax: Int, groupDurationMax: Duration
     ) {
         self.deadLetterCountMax = deadLetterCountMax
         self.deadLetterBytesMax = deadLetterBytesMax
         self.deadLetterPositionsMax = deadLetterPositionsMax
         self.errorReasonsPerRuleMax = errorReasonsPerRuleMax
         self.errorReasonsMax = errorReasonsMax
+        self.runsMax = runsMax
+        self.textCharactersMax = textCharactersMax
         self.queuedJobsMax = queuedJobsMax
         self.queuedBytesMax = queuedBytesMax
         self.groupBytesMax = groupBytesMax

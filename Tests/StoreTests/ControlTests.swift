@@ -50,11 +50,13 @@ import Glibc
 
     @Test func `no service, or one that does not answer, is told apart from an answer`() async throws {
         #expect(await code { try await send("1") } == .noAnswer)
+        let (held, release) = AsyncStream.makeStream(of: Void.self)
         let server = try ControlServer(path: path, requestTimeout: .seconds(20)) { _ in
-            try? await Task.sleep(for: .milliseconds(400))
+            for await _ in held {}
             return []
         }
         #expect(await code { try await send("1", timeout: .milliseconds(50)) } == .noAnswer)
+        release.finish()
         server.stop()
         server.stop()
         #expect(!FileManager.default.fileExists(atPath: path))

@@ -163,7 +163,7 @@ import Glibc
         let error = StoreError.translating(DatabaseError(resultCode: result)) as? StoreError
         #expect(error?.code == code)
         #expect(error?.message.hasSuffix(".") == true)
-        #expect(error?.isStorageFailure == [.diskFull, .readOnly, .corrupt, .inputOutput].contains(code))
+        #expect(error?.isStorageFailure == (code != .misuse))
     }
 
     @Test func `every code names who must act`() {

@@ -35,6 +35,11 @@ import Testing
         let again = try fixture.open()
         #expect(!again.opening.isRestored)
         await again.close(now: now)
+        // Row bytes are for the owner alone.
+        let modes = try [backup, fixture.location.databasePath].map {
+            try FileManager.default.attributesOfItem(atPath: $0)[.posixPermissions] as? Int
+        }
+        #expect(modes == [0o600, 0o600])
         // The replaced database is kept.
         #expect(FileManager.default.fileExists(atPath: fixture.location.databasePath + ".replaced"))
     }
@@ -123,7 +128,7 @@ import Testing
         try fixture.location.makeFolder()
         #expect(FileManager.default.createFile(atPath: fixture.location.databasePath, contents: Data()))
         let store = try fixture.open()
-        #expect(store.run == 1)
+        #expect(store.run == 1 && store.opening.isNew && !store.opening.isAfterCrash)
         #expect(try store.read { try $0.offsets() } == [])
     }
 

@@ -155,6 +155,23 @@ import Testing
         await store.close(now: now)
     }
 
+    @Test func `texts from outside are cut to their bound`() async throws {
+        let fixture = StoreFixture()
+        fixture.limits.textCharactersMax = 10
+        let store = try fixture.open()
+        let now = now
+        let (letter, row) = try await store.write(byteCount: 1) { transaction in
+            let long = String(repeating: "ä", count: 5000)
+            let id = try transaction.insertOutbox(outboxRow())
+            try transaction.settle(id: id, .of(.dead, at: now, reason: long), attempt: nil)
+            let letter = DeadLetterRecord(kind: .input, createdAt: now, reason: long)
+            return (try transaction.insertDeadLetter(letter), id)
+        }
+        #expect(try store.read { try $0.deadLetter(id: letter)?.reason } == String(repeating: "ä", count: 10))
+        #expect(try store.read { try $0.outboxRow(id: row)?.reason } == String(repeating: "ä", count: 10))
+        await store.close(now: now)
+    }
+
     @Test func `a checkpoint replaces the one before at once, and its chunks go away`() async throws {
         let fixture = StoreFixture()
         let store = try fixture.open()

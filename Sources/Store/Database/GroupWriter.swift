@@ -4,16 +4,15 @@ internal import GRDB
 internal import Synchronization
 
 /// One thread that runs jobs in the order of their submission, several in one transaction.
-final class GroupWriter: @unchecked Sendable {
-    struct Job {
+final class GroupWriter: Sendable {
+    struct Job: Sendable {
         var byteCount: Int
         var chain: WriteChain?
-        var body: (SQLiteTransaction) throws -> Void
-        var completion: (Result<Void, any Error>) -> Void
+        var body: @Sendable (SQLiteTransaction) throws -> Void
+        var completion: @Sendable (Result<Void, any Error>) -> Void
     }
 
     private struct Queue {
-        // Guarded by `condition`.
         var jobs: [Job] = []
         var head = 0
         var byteCount = 0
@@ -39,8 +38,9 @@ final class GroupWriter: @unchecked Sendable {
     private let pool: DatabasePool
     private let limits: StoreLimits
     private let metrics: StoreMetrics
+    /// Signalled at every change of the queue that a thread may wait for.
     private let condition = NSCondition()
-    private var queue = Queue()
+    private let queue = Mutex(Queue())
 
     init(pool: DatabasePool, limits: StoreLimits, metrics: StoreMetrics) {
         self.pool = pool
@@ -55,26 +55,14 @@ final class GroupWriter: @unchecked Sendable {
     /// Adds a job; where the queue is full or closed, completes it with that error at once.
     func submit(_ job: Job) {
         condition.lock()
-        let refusal: StoreError? =
-            if queue.isClosing {
-                StoreError(.closed, "The store is closed.", systemCode: nil)
-            } else if queue.count >= limits.queuedJobsMax
-                || (queue.count > 0 && queue.byteCount + job.byteCount > limits.queuedBytesMax)
-            {
-                StoreError(
-                    .queueFull, "\(queue.count) jobs with \(queue.byteCount) bytes wait to be written.",
-                    systemCode: nil)
-            } else {
-                nil
-            }
-        if refusal == nil {
+        let refusal = queue.withLock { queue -> StoreError? in
+            if let reason = self.refusal(of: job, queue) { return reason }
             queue.jobs.append(job)
             queue.byteCount += job.byteCount
-            condition.signal()
-        } else {
-            // Broken under the lock: a job of the same chain submitted after this one must find it broken.
-            job.chain?.breakChain()
+            return nil
         }
+        // Broken under the lock: a job of the same chain submitted after this one must find it broken.
+        if refusal == nil { condition.signal() } else { job.chain?.breakChain() }
         condition.unlock()
         if let refusal {
             metrics.refusedJobs.add()
@@ -82,27 +70,31 @@ final class GroupWriter: @unchecked Sendable {
         }
     }
 
+    private func refusal(of job: Job, _ queue: Queue) -> StoreError? {
+        if queue.isClosing { return StoreError(.closed, "The store is closed.", systemCode: nil) }
+        let isTooMuch = queue.count > 0 && queue.byteCount + job.byteCount > limits.queuedBytesMax
+        guard queue.count >= limits.queuedJobsMax || isTooMuch else { return nil }
+        return StoreError(
+            .queueFull, "\(queue.count) jobs with \(queue.byteCount) bytes wait to be written.", systemCode: nil)
+    }
+
     /// Lets the queued jobs finish, then ends the thread. Blocks until then.
     func close() {
         condition.lock()
-        queue.isClosing = true
+        queue.withLock { $0.isClosing = true }
         condition.broadcast()
-        while !queue.isFinished { condition.wait() }
+        while !queue.withLock({ $0.isFinished }) { condition.wait() }
         condition.unlock()
     }
 
     private func waitForJobs() -> Bool {
         condition.lock()
         defer { condition.unlock() }
-        while queue.count == 0 && !queue.isClosing { condition.wait() }
-        return queue.count > 0
+        while queue.withLock({ $0.count == 0 && !$0.isClosing }) { condition.wait() }
+        return queue.withLock { $0.count > 0 }
     }
 
-    private func pop() -> Job? {
-        condition.lock()
-        defer { condition.unlock() }
-        return queue.pop()
-    }
+    private func pop() -> Job? { queue.withLock { $0.pop() } }
 
     private func serve() {
         while waitForJobs() {
@@ -110,7 +102,7 @@ final class GroupWriter: @unchecked Sendable {
             for (job, outcome) in outcomes { job.completion(outcome) }
         }
         condition.lock()
-        queue.isFinished = true
+        queue.withLock { $0.isFinished = true }
         condition.broadcast()
         condition.unlock()
     }

@@ -55,7 +55,7 @@ extension SQLiteStore {
 
 enum RetentionStep: CaseIterable {
     case transitions, attempts, outbox, closedAlerts, settledLetters, letterPositions, limiterSlots, pairRuns
-    case checkpoints, evaluationErrors
+    case checkpoints, evaluationErrors, runs
 }
 
 extension SQLiteTransaction {
@@ -92,6 +92,8 @@ extension SQLiteTransaction {
                 DELETE FROM evaluation_errors WHERE (rule, reason) IN
                   (SELECT rule, reason FROM evaluation_errors WHERE last_at < ? ORDER BY last_at LIMIT ?)
                 """, [history, slice])
+        case .runs:
+            return try count("DELETE FROM runs WHERE id <= (SELECT max(id) FROM runs) - ?", [limits.runsMax])
         }
     }
 

@@ -34,8 +34,7 @@ public final class SQLiteStore: RouterStore {
     /// - Throws: ``StoreError`` with code `newerSchema`, `corrupt`, `readOnly`, `diskFull` or `inputOutput`.
     public init(_ options: StoreOptions, lock: ProcessLock) throws {
         let storeMetrics = StoreMetrics(options.metrics)
-        let isNew = !FileManager.default.fileExists(atPath: options.location.databasePath)
-        let database = try SQLiteStore.openPool(options.location, now: options.now)
+        let (database, isNew) = try SQLiteStore.openPool(options.location, now: options.now)
         let started = try StoreError.translated {
             try database.writeWithoutTransaction { try SQLiteStore.begin($0, options: options) }
         }
@@ -85,6 +84,7 @@ public final class SQLiteStore: RouterStore {
 
     // MARK: RouterStore
 
+    /// Runs a job on the writer and returns when it is durable; see ``RouterStore``.
     public func write<T: Sendable>(
         byteCount: Int, _ body: @escaping @Sendable (any StoreTransaction) throws -> T
     ) async throws -> T {
@@ -109,6 +109,7 @@ public final class SQLiteStore: RouterStore {
         }
     }
 
+    /// Runs a job on the writer without waiting for it; see ``RouterStore``.
     public func submit(
         byteCount: Int, chain: WriteChain?, _ body: @escaping @Sendable (any StoreTransaction) throws -> Void,
         completion: @escaping @Sendable (Result<Void, any Error>) -> Void
@@ -117,11 +118,13 @@ public final class SQLiteStore: RouterStore {
             GroupWriter.Job(byteCount: byteCount, chain: chain, body: { try body($0) }, completion: completion))
     }
 
+    /// Reads one consistent state, on one of four connections; see ``RouterStore``.
     public func read<T>(_ body: (any StoreReader) throws -> T) throws -> T {
         guard !isClosed.withLock({ $0 }) else { throw StoreError(.closed, "The store is closed.", systemCode: nil) }
         return try StoreError.translated { try pool.read { try body(SQLiteReader($0)) } }
     }
 
+    /// Writes and removes a page, to find out whether the store can be written again.
     public func probe() async throws {
         try await write(byteCount: 4096) { try $0.setMeta("store.probe", [UInt8](repeating: 0, count: 4096)) }
         try await write(byteCount: 0) { try $0.setMeta("store.probe", nil) }
@@ -147,16 +150,17 @@ extension SQLiteStore {
         return configuration
     }
 
-    static func openPool(_ location: StoreLocation, now: Timestamp) throws -> DatabasePool {
+    static func openPool(_ location: StoreLocation, now: Timestamp) throws -> (pool: DatabasePool, isNew: Bool) {
         try location.makeFolder()
+        try StoreFile.makePrivate(location.databasePath)
         return try StoreError.translated {
             let pool = try DatabasePool(path: location.databasePath, configuration: configuration(readOnly: false))
-            try pool.writeWithoutTransaction { database in
+            let isNew = try pool.writeWithoutTransaction { database in
                 // The pool's WAL set-up leaves NORMAL, which may lose the last commits when the power fails.
                 try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864")
-                try migrate(database, now: now)
+                return try migrate(database, now: now)
             }
-            return pool
+            return (pool, isNew)
         }
     }
 
@@ -177,8 +181,10 @@ extension SQLiteStore {
         return version
     }
 
-    static func migrate(_ database: Database, now: Timestamp) throws {
-        var version = try checkIdentity(database)
+    /// Brings the schema up to date; returns whether there was none.
+    static func migrate(_ database: Database, now: Timestamp) throws -> Bool {
+        let first = try checkIdentity(database)
+        var version = first
         while version < Schema.version {
             try database.inTransaction(.immediate) {
                 try database.execute(sql: Schema.migrations[Int(version)])
@@ -193,6 +199,7 @@ extension SQLiteStore {
             }
             version += 1
         }
+        return first == 0
     }
 
     private struct Start {

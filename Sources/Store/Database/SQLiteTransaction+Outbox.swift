@@ -88,8 +88,8 @@ extension SQLiteTransaction {
               attempt_count = attempt_count + ?, ambiguous_count = ambiguous_count + ? WHERE id = ?
             """,
             [
-                Schema.code(settlement.state), settlement.at.milliseconds, settlement.reason, settlement.providerId,
-                attempt == nil ? 0 : 1, settlement.isAmbiguous ? 1 : 0, id,
+                Schema.code(settlement.state), settlement.at.milliseconds, settlement.reason.map(cut),
+                settlement.providerId, attempt == nil ? 0 : 1, settlement.isAmbiguous ? 1 : 0, id,
             ])
         markStale(row)
         if let attempt { try insertAttempt(attempt) }
@@ -116,7 +116,7 @@ extension SQLiteTransaction {
               ambiguous_count = ambiguous_count + ?, waited_ms = waited_ms + ? WHERE id = ?
             """,
             [
-                release.notBefore.milliseconds, release.reason, release.countsAsAttempt ? 1 : 0,
+                release.notBefore.milliseconds, release.reason.map(cut), release.countsAsAttempt ? 1 : 0,
                 release.isAmbiguous ? 1 : 0, release.waitedMilliseconds, id,
             ])
         markStale(row)
@@ -166,8 +166,8 @@ extension SQLiteTransaction {
             """,
             [
                 attempt.outboxId, attempt.receiver, attempt.number, attempt.startedAt.milliseconds,
-                attempt.finishedAt.milliseconds, attempt.outcome.rawValue, attempt.statusCode, attempt.detail,
-                attempt.providerId, attempt.run,
+                attempt.finishedAt.milliseconds, attempt.outcome.rawValue, attempt.statusCode,
+                attempt.detail.map(cut), attempt.providerId, attempt.run,
             ])
         return database.lastInsertedRowID
     }

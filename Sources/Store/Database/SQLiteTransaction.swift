@@ -18,6 +18,11 @@ final class SQLiteTransaction: SQLiteReader, StoreTransaction {
         super.init(database)
     }
 
+    /// Texts from outside are cut to a bound, so that no vendor's answer fills the disk.
+    func cut(_ text: String) -> String {
+        text.utf8.count <= limits.textCharactersMax ? text : String(text.prefix(limits.textCharactersMax))
+    }
+
     /// Ends the job's work.
     func finish() throws {
         try willReadLanes()
@@ -118,6 +123,9 @@ final class SQLiteTransaction: SQLiteReader, StoreTransaction {
     }
 
     func addEvaluationErrors(_ errors: EvaluationErrorRecord) throws {
+        var errors = errors
+        errors.reason = cut(errors.reason)
+        errors.rowKey = cut(errors.rowKey)
         let reason = try boundedReason(errors)
         try run(
             """
@@ -201,9 +209,9 @@ final class SQLiteTransaction: SQLiteReader, StoreTransaction {
               headers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
-                Schema.code(letter.kind), Schema.code(letter.state), letter.createdAt.milliseconds, letter.reason,
-                letter.topic, letter.partition, letter.offset, letter.timestamp?.milliseconds, letter.rule,
-                letter.rowKey, letter.receiver, letter.outboxId,
+                Schema.code(letter.kind), Schema.code(letter.state), letter.createdAt.milliseconds,
+                cut(letter.reason), letter.topic, letter.partition, letter.offset, letter.timestamp?.milliseconds,
+                letter.rule, letter.rowKey.map(cut), letter.receiver, letter.outboxId,
                 letter.areBytesDropped || (!fits && letter.byteCount > 0) ? 1 : 0, letter.settledAt?.milliseconds,
                 letter.settledBy, fits ? letter.byteCount : 0, fits ? letter.key?.blob : nil,
                 fits ? letter.value?.blob : nil, fits ? letter.headers?.blob : nil,

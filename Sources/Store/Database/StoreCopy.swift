@@ -56,8 +56,8 @@ public final class ReadOnlyStore: Sendable {
         let partial = path + ".partial"
         unlink(partial)
         do {
-            let mask = umask(0o077)
-            defer { umask(mask) }
+            // SQLite takes an empty file as it finds it, and keeps its mode.
+            try StoreFile.makePrivate(partial)
             try StoreError.translated {
                 try queue.inDatabase { try $0.execute(sql: "VACUUM INTO ?", arguments: [partial]) }
             }
@@ -133,6 +133,13 @@ public enum StoreRestore {
 }
 
 enum StoreFile {
+    /// Makes an empty file for its owner alone, where it is missing.
+    static func makePrivate(_ path: String) throws {
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw StoreError.system(errno, doing: "opening \(path)") }
+        Glibc.close(file)
+    }
+
     static func sync(_ path: String) throws {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw StoreError.system(errno, doing: "opening \(path)") }
