@@ -16,10 +16,11 @@ public struct TableClock: Sendable, Equatable {
 
     private struct Partition: Sendable, Equatable {
         var newest: Timestamp = .distantPast
-        /// The highest value this partition has ever stood for.
+        /// The latest time this partition has ever stood for.
         var reached: Timestamp = .distantPast
         var isAtEnd = false
-        var isBrokerUp = false
+        var isBrokerUp = true
+        /// When the leader last answered, by the wall clock.
         var lastAnswer: Timestamp = .distantPast
     }
 
@@ -28,6 +29,7 @@ public struct TableClock: Sendable, Equatable {
     private var partitions: [TopicPartition: Partition] = [:]
     private var wall: Timestamp = .distantPast
     private var current: Timestamp
+    private var explicit: Timestamp = .distantPast
 
     /// Makes a clock that starts at a stored value; `nil` for a table never read before.
     public init(maxDelay: Duration, mode: Mode, stored: Timestamp?) {
@@ -36,6 +38,119 @@ public struct TableClock: Sendable, Equatable {
         current = stored ?? .distantPast
     }
 
-    /// The time all rows up to which have been read; ``Timestamp/distantPast`` before the first.
+    /// The time up to which all rows have been read; ``Timestamp/distantPast`` before the first. Stored with the offsets.
     public var now: Timestamp { current }
+
+    /// The newest commit time of any row.
+    public var newestCommit: Timestamp { partitions.values.map(\.newest).max() ?? .distantPast }
+
+    /// Whether some partition holds the clock: read to its end, but its leader is not known to be live.
+    public var isLagging: Bool {
+        mode == .wall && partitions.values.contains { $0.isAtEnd && !isLive($0) }
+    }
+
+    /// The partitions that hold a lagging clock, sorted.
+    public var laggingPartitions: [TopicPartition] {
+        guard mode == .wall else { return [] }
+        return partitions.filter { $0.value.isAtEnd && !isLive($0.value) }.map(\.key).sorted()
+    }
+
+    // MARK: - What happened
+
+    /// Adds a partition of the table: until rows or its end come, it holds the clock.
+    public mutating func add(_ partition: TopicPartition) {
+        if partitions[partition] == nil { partitions[partition] = Partition() }
+    }
+
+    /// Takes the commit time of a row (the Kafka time where the row's own was too far ahead; the decoder sees to it).
+    public mutating func observe(partition: TopicPartition, commitTime: Timestamp) {
+        partitions[partition, default: Partition()].newest.advance(to: commitTime)
+        partitions[partition]?.isAtEnd = false
+        update()
+    }
+
+    /// Takes the commit times of a batch's events, one lookup per run of a partition.
+    public mutating func observe(_ batch: ChangeBatch, table: Int) {
+        guard let raw = batch.raw else { return }
+        var newest = ContiguousArray<Timestamp?>(repeating: nil, count: raw.partitions.count)
+        for event in batch.events where event.table == Int32(table) && event.partitionIndex >= 0 {
+            let index = Int(event.partitionIndex)
+            newest[index] = max(newest[index] ?? .distantPast, event.commitTime)
+        }
+        for (index, time) in newest.enumerated() {
+            guard let time else { continue }
+            partitions[raw.partitions[index], default: Partition()].newest.advance(to: time)
+            partitions[raw.partitions[index]]?.isAtEnd = false
+        }
+        update()
+    }
+
+    /// A partition was read to its end; its leader answered at `wall`.
+    public mutating func partitionAtEnd(_ partition: TopicPartition, wall: Timestamp) {
+        partitions[partition, default: Partition()].isAtEnd = true
+        leaderAnswered(partition, wall: wall)
+    }
+
+    /// The leader of a partition answered a fetch, with rows or without.
+    public mutating func leaderAnswered(_ partition: TopicPartition, wall: Timestamp) {
+        partitions[partition]?.lastAnswer.advance(to: wall)
+        partitions[partition]?.isBrokerUp = true
+        advance(wall: wall)
+    }
+
+    /// The leader of a partition is gone: the partition holds the clock until it answers again.
+    public mutating func leaderLost(_ partition: TopicPartition) { partitions[partition]?.isBrokerUp = false }
+
+    /// Forgets a partition that is no longer read.
+    public mutating func remove(_ partition: TopicPartition) {
+        partitions[partition] = nil
+        update()
+    }
+
+    /// The wall clock moved: partitions at their end follow it. No effect under `clock: data`.
+    public mutating func advance(wall: Timestamp) {
+        self.wall.advance(to: wall)
+        update()
+    }
+
+    /// Moves a clock of mode ``Mode/data`` by hand.
+    public mutating func tick(to time: Timestamp) {
+        explicit.advance(to: time)
+        update()
+    }
+
+    // MARK: - The value
+
+    /// The leader is up and answered within a quarter of `maxDelay`; not knowing counts as no.
+    private func isLive(_ partition: Partition) -> Bool {
+        partition.isBrokerUp
+            && wall.milliseconds(since: partition.lastAnswer) <= maxDelay.wholeMilliseconds / 4
+    }
+
+    private mutating func update() {
+        let delay = maxDelay.wholeMilliseconds
+        let newest = newestCommit
+        var lowest: Timestamp?
+        for key in partitions.keys {
+            guard var partition = partitions[key] else { continue }
+            if partition.newest > .distantPast { partition.reached.advance(to: partition.newest.adding(milliseconds: -delay)) }
+            if partition.isAtEnd {
+                switch mode {
+                case .wall:
+                    if isLive(partition) { partition.reached.advance(to: wall.adding(milliseconds: -delay)) }
+                case .data:
+                    if newest > .distantPast { partition.reached.advance(to: newest.adding(milliseconds: -delay)) }
+                }
+            }
+            partitions[key] = partition
+            lowest = min(lowest ?? partition.reached, partition.reached)
+        }
+        if let lowest { current.advance(to: lowest) }
+        if mode == .data { current.advance(to: explicit) }
+    }
+}
+
+extension Timestamp {
+    /// Moves forward, never back.
+    fileprivate mutating func advance(to later: Timestamp) { if later > self { self = later } }
 }
