@@ -87,7 +87,7 @@ extension Checker {
             if !types.contains(.dyn) { break }
         }
         guard let result else { return noOverload(node, function, arguments, isMember: isMember) }
-        if environment.isChecked { checkLiterals(function.name, arguments) }
+        if environment.isChecked, environment.validatesLiterals { checkLiterals(function.name, arguments) }
         return result
     }
 

@@ -77,25 +77,33 @@ extension Checker {
 
     /// What to write instead of a comparison of different types.
     func comparisonHelp(_ left: Int, _ right: Int) -> String? {
+        if let help = literalHelp(left, right) ?? literalHelp(right, left) { return help }
         for (node, other) in [(left, right), (right, left)] {
             let (type, otherType) = (checked.types[node], checked.types[other])
             let name = shown(other) ?? "x"
-            switch tree[node].kind {
-            case .literal(.string(let text)):
-                if otherType.isNumeric, Double(text) != nil { return "write \(text) without quotes" }
-                if otherType == .bool, text == "true" || text == "false" { return "write \(text) without quotes" }
-                if otherType == .timestamp { return "write timestamp(\"\(text)\")" }
-                if otherType == .duration { return "write duration(\"\(text)\")" }
-                if otherType.isNumeric { return "\(name) is a number" }
-            case .literal(let value) where type.isNumeric && otherType == .string:
-                return "write \"\(value.display)\" in quotes, or compare double(\(name))"
-            default: break
-            }
             if type.isNumeric, otherType == .string { return "convert the text: double(\(name))" }
             if type.isNumeric, otherType == .timestamp { return "int(\(name)) gives seconds since 1970" }
             if case .list = otherType { return "use `in` to look into a list, or size() to count" }
         }
         return nil
+    }
+
+    /// What is wrong with a literal that is compared with another type.
+    private func literalHelp(_ node: Int, _ other: Int) -> String? {
+        let otherType = checked.types[other]
+        let name = shown(other) ?? "x"
+        switch tree[node].kind {
+        case .literal(.string(let text)):
+            if otherType.isNumeric, Double(text) != nil { return "write \(text) without quotes" }
+            if otherType == .bool, text == "true" || text == "false" { return "write \(text) without quotes" }
+            if otherType == .timestamp { return "write timestamp(\"\(text)\")" }
+            if otherType == .duration { return "write duration(\"\(text)\")" }
+            return otherType.isNumeric ? "\(name) is a number" : nil
+        case .literal(let value) where value.isNumber && otherType == .string:
+            if case .literal = tree[other].kind { return nil }
+            return "write \"\(value.display)\" in quotes, or compare double(\(name))"
+        default: return nil
+        }
     }
 
     /// `count / 2 > 1.5`: the division has dropped the fraction before the comparison sees it.

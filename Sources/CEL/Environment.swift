@@ -68,6 +68,8 @@ public struct Environment: Sendable {
     public var container: String
     /// Whether types are checked at all; without it names and functions fail when the expression runs.
     public var isChecked: Bool
+    /// Whether literal durations, timestamps, time zones and regular expressions are validated when compiling.
+    public var validatesLiterals: Bool
 
     /// Makes an environment that is checked and has no container.
     public init(
@@ -78,6 +80,7 @@ public struct Environment: Sendable {
         self.functions = functions
         container = ""
         isChecked = true
+        validatesLiterals = true
     }
 }
 

@@ -11,17 +11,16 @@ extension Interpreter {
             let first = try value(left)
             let second = try value(right)
             return try arithmetic(operation, first, second, location)
-        case .equality(let isEqual, let left, let right, let location):
+        case .equality(let isEqual, let left, let right, _):
             let first = try value(left)
             let second = try value(right)
             try chargeComparison(first, second)
-            if isNaNText(first, second, left) || isNaNText(second, first, right) {
-                throw EvaluationError(.notANumber(column: column(left) ?? column(right)), at: location)
-            }
+            try rejectNaNText(first, second, left, right)
             return .bool((first == second) == isEqual)
         case .ordering(let operation, let left, let right, let location):
             let first = try value(left)
             let second = try value(right)
+            try rejectNaNText(first, second, left, right)
             return .bool(try ordered(operation, first, second, location))
         case .membership(let element, let container, let location):
             let wanted = try value(element)
@@ -30,6 +29,7 @@ extension Interpreter {
                 for candidate in elements {
                     try chargeComparison(wanted, candidate)
                     if candidate == wanted { return .bool(true) }
+                    try rejectNaNText(wanted, candidate, element, nil)
                 }
                 return .bool(false)
             case .map(let map): return .bool(map[wanted] != nil)
@@ -41,15 +41,12 @@ extension Interpreter {
         }
     }
 
-    private func column(_ plan: Plan) -> String? {
-        if case .slot(let slot) = plan { return slot.column }
-        return nil
-    }
-
-    /// Whether an undeclared column holds the text that stands for NaN in JSON, and a number is compared with it.
-    private func isNaNText(_ value: Value, _ other: Value, _ plan: Plan) -> Bool {
-        guard other.isNumber, case .slot = plan, case .string("NaN") = value else { return false }
-        return true
+    /// An undeclared column may hold the text that stands for NaN in JSON: compared with a number it is NaN.
+    private func rejectNaNText(_ left: Value, _ right: Value, _ first: Plan, _ second: Plan?) throws(EvaluationError) {
+        for (value, other, plan) in [(left, right, Optional(first)), (right, left, second)] {
+            guard case .slot(let slot)? = plan, case .string("NaN") = value, other.isNumber else { continue }
+            throw EvaluationError(.notANumber(column: slot.column), at: slot.location)
+        }
     }
 
     private mutating func chargeComparison(_ left: Value, _ right: Value) throws(EvaluationError) {

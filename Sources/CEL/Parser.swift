@@ -127,23 +127,23 @@ internal struct Parser {
         guard isLogical(isAnd: isAnd) else { return first }
         var terms = [first]
         while isLogical(isAnd: isAnd) {
-            _ = take()
+            let word = take()
+            if word.kind == .identifier { reportWord(word, isAnd: isAnd) }
             terms.append(isAnd ? binary(minimum: 1) : logical(isAnd: true))
         }
         return add(.logical(isAnd: isAnd, terms), at: span(first, terms[terms.count - 1]), children: terms)
     }
 
-    /// Whether `&&` or `||` follows, or a word that stands for it (which is reported).
-    private mutating func isLogical(isAnd: Bool) -> Bool {
+    /// Whether `&&` or `||` follows, or a word that stands for it.
+    private func isLogical(isAnd: Bool) -> Bool {
         if current.kind == (isAnd ? .and : .or) { return true }
-        guard current.kind == .identifier else { return false }
-        let word = current.text.lowercased()
-        guard word == (isAnd ? "and" : "or") else { return false }
-        let wanted = isAnd ? "&&" : "||"
+        return current.kind == .identifier && current.text.lowercased() == (isAnd ? "and" : "or")
+    }
+
+    private mutating func reportWord(_ word: Token, isAnd: Bool) {
         report(
-            .wordOperator, "`\(current.text)` is no operator of CEL", at: current.location,
-            help: "use \(wanted) for \"\(word)\"")
-        return true
+            .wordOperator, "`\(word.text)` is no operator of CEL", at: word.location,
+            help: "use \(isAnd ? "&&" : "||") for \"\(word.text.lowercased())\"")
     }
 
     private static func binaryOperator(_ kind: TokenKind) -> (Operator, precedence: Int)? {

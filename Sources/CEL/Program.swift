@@ -1,3 +1,5 @@
+internal import Core
+
 /// A compiled expression. Immutable; any number of tasks may evaluate it at once.
 public final class Program: Sendable {
     /// Its static type.
@@ -5,7 +7,8 @@ public final class Program: Sendable {
     /// Set when the whole expression is one column: callers can print its original text.
     public let bareSlot: SlotReference?
     /// Whether conditions run on the allocation-free path.
-    public var isFast: Bool { false }
+    public var isFast: Bool { fast != nil }
+    private let fast: FastProgram?
     internal let plan: Plan
     internal let source: SourceMap
     internal let localCount: Int
@@ -17,6 +20,7 @@ public final class Program: Sendable {
         self.source = source
         self.localCount = localCount
         self.readsColumns = readsColumns
+        fast = type == .bool || type == .dyn ? FastBuilder.build(plan, rejectsNaN: readsColumns) : nil
         if case .slot(let slot) = plan { bareSlot = slot.slot } else { bareSlot = nil }
     }
 
@@ -24,6 +28,28 @@ public final class Program: Sendable {
     ///
     /// - Parameter absorbed: raised by the number of errors that `||`, `&&`, `all` or `exists` absorbed.
     public func evaluateCondition(_ frame: borrowing EvaluationFrame, absorbed: inout Int) -> Outcome {
+        guard let fast else { return evaluateSlowly(frame, absorbed: &absorbed) }
+        var evaluation = FastEvaluation(
+            nodes: fast.nodes, regexes: fast.regexes, spaces: frame.spaces,
+            arena: fast.usesTexts ? frame.arena.bytes(offset: 0, count: 0).baseAddress : nil,
+            rejectsNaN: fast.rejectsNaN)
+        let result = evaluation.condition(fast.root)
+        absorbed &+= evaluation.absorbed
+        switch result {
+        case FastEvaluation.isFalse: return .isFalse
+        case FastEvaluation.isTrue: return .isTrue
+        default:
+            // A text in a number column may be the text NaN, which the fast path did not look at.
+            if evaluation.problem == .wrongType {
+                var counted = 0
+                return evaluateSlowly(frame, absorbed: &counted)
+            }
+            return .unknown(fast.error(evaluation.problem, at: evaluation.problemNode, source: source))
+        }
+    }
+
+    /// The same through the general evaluator, which the fast path must agree with.
+    internal func evaluateGenerally(_ frame: borrowing EvaluationFrame, absorbed: inout Int) -> Outcome {
         evaluateSlowly(frame, absorbed: &absorbed)
     }
 
