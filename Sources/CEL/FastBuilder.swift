@@ -9,10 +9,10 @@ internal struct FastBuilder {
     var regexes: [Regex] = []
     var usesTexts = false
 
-    static func build(_ plan: Plan, rejectsNaN: Bool) -> FastProgram? {
+    static func build(_ plan: Plan) -> FastProgram? {
         var builder = FastBuilder()
         guard let root = builder.condition(plan) else { return nil }
-        return FastProgram(builder, root: root, rejectsNaN: rejectsNaN)
+        return FastProgram(builder, root: root)
     }
 
     private mutating func add(_ node: FastNode, _ location: Location, column: String = "") -> Int32 {

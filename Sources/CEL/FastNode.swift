@@ -161,14 +161,13 @@ internal final class FastProgram: @unchecked Sendable {
     let root: Int32
     let texts: UnsafeMutableRawPointer
     let regexes: UnsafeMutablePointer<OpaquePointer>
-    let rejectsNaN: Bool
     let usesTexts: Bool
     /// Keeps the compiled expressions alive.
     private let owners: [Regex]
     /// By node: where it stands and which column it reads.
     let sites: [(location: Location, column: String)]
 
-    init(_ builder: FastBuilder, root: Int32, rejectsNaN: Bool) {
+    init(_ builder: FastBuilder, root: Int32) {
         nodeCount = builder.nodes.count
         nodes = .allocate(capacity: max(1, nodeCount))
         nodes.initialize(from: builder.nodes, count: nodeCount)
@@ -183,7 +182,6 @@ internal final class FastProgram: @unchecked Sendable {
         regexes = .allocate(capacity: max(1, owners.count))
         for (index, regex) in owners.enumerated() { regexes[index] = regex.handle }
         self.root = root
-        self.rejectsNaN = rejectsNaN
         usesTexts = builder.usesTexts
         sites = builder.sites
     }

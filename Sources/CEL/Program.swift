@@ -1,14 +1,20 @@
 internal import Core
 
 /// A compiled expression. Immutable; any number of tasks may evaluate it at once.
-public final class Program: Sendable {
+public final class Program: @unchecked Sendable {
+    // SAFETY: every stored property is constant, and what the pointers name is written only while it is built.
     /// Its static type.
     public let type: CELType
     /// Set when the whole expression is one column: callers can print its original text.
     public let bareSlot: SlotReference?
     /// Whether conditions run on the allocation-free path.
     public var isFast: Bool { fast != nil }
+    /// Owns what the pointers below name; these are kept here so that an evaluation retains nothing.
     private let fast: FastProgram?
+    private let fastNodes: UnsafePointer<FastNode>?
+    private let fastRegexes: UnsafePointer<OpaquePointer>?
+    private let fastRoot: Int32
+    private let fastUsesTexts: Bool
     internal let plan: Plan
     internal let source: SourceMap
     internal let localCount: Int
@@ -20,7 +26,12 @@ public final class Program: Sendable {
         self.source = source
         self.localCount = localCount
         self.readsColumns = readsColumns
-        fast = type == .bool || type == .dyn ? FastBuilder.build(plan, rejectsNaN: readsColumns) : nil
+        let fast = type == .bool || type == .dyn ? FastBuilder.build(plan) : nil
+        fastNodes = fast.map { UnsafePointer($0.nodes) }
+        fastRegexes = fast.map { UnsafePointer($0.regexes) }
+        fastRoot = fast?.root ?? 0
+        fastUsesTexts = fast?.usesTexts ?? false
+        self.fast = fast
         if case .slot(let slot) = plan { bareSlot = slot.slot } else { bareSlot = nil }
     }
 
@@ -28,24 +39,28 @@ public final class Program: Sendable {
     ///
     /// - Parameter absorbed: raised by the number of errors that `||`, `&&`, `all` or `exists` absorbed.
     public func evaluateCondition(_ frame: borrowing EvaluationFrame, absorbed: inout Int) -> Outcome {
-        guard let fast else { return evaluateSlowly(frame, absorbed: &absorbed) }
+        guard let fastNodes, let fastRegexes else { return evaluateSlowly(frame, absorbed: &absorbed) }
         var evaluation = FastEvaluation(
-            nodes: fast.nodes, regexes: fast.regexes, spaces: frame.spaces,
-            arena: fast.usesTexts ? frame.arena.bytes(offset: 0, count: 0).baseAddress : nil,
-            rejectsNaN: fast.rejectsNaN)
-        let result = evaluation.condition(fast.root)
+            nodes: fastNodes, regexes: fastRegexes, spaces: frame.spaces,
+            arena: fastUsesTexts ? frame.arena.bytes(offset: 0, count: 0).baseAddress : nil, rejectsNaN: readsColumns)
+        let result = evaluation.condition(fastRoot)
         absorbed &+= evaluation.absorbed
         switch result {
         case FastEvaluation.isFalse: return .isFalse
         case FastEvaluation.isTrue: return .isTrue
-        default:
-            // A text in a number column may be the text NaN, which the fast path did not look at.
-            if evaluation.problem == .wrongType {
-                var counted = 0
-                return evaluateSlowly(frame, absorbed: &counted)
-            }
-            return .unknown(fast.error(evaluation.problem, at: evaluation.problemNode, source: source))
+        default: return failure(evaluation.problem, evaluation.problemNode, frame)
         }
+    }
+
+    private func failure(
+        _ problem: FastProblem, _ node: Int32, _ frame: borrowing EvaluationFrame
+    ) -> Outcome {
+        // A text in a number column may be the text NaN, which the fast path did not look at.
+        guard problem != .wrongType, let fast else {
+            var counted = 0
+            return evaluateSlowly(frame, absorbed: &counted)
+        }
+        return .unknown(fast.error(problem, at: node, source: source))
     }
 
     /// The same through the general evaluator, which the fast path must agree with.

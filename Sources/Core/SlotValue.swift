@@ -4,9 +4,12 @@
 /// Slot values name their text by offset, so that a slot stays a trivial value.
 public final class RowArena: @unchecked Sendable {
     // SAFETY: one batch is owned by one task at a time; the arena is written only while that task decodes.
+    // The exclusivity checks would cost more than the reads: rules ask for texts once per evaluation.
     @usableFromInline
+    @exclusivity(unchecked)
     internal var storage: UnsafeMutableRawPointer
     @usableFromInline
+    @exclusivity(unchecked)
     internal var capacity: Int
     /// Bytes in use.
     public private(set) var count: Int = 0
