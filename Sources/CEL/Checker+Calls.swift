@@ -61,7 +61,8 @@ extension Checker {
         if let meant = known[name] { return "use \(meant)()" }
         let macros = ["has", "all", "exists", "exists_one", "map", "filter"]
         if macros.contains(name) {
-            return name == "has" ? "has() takes one field" : "write list.\(name)(x, …) with a variable and an expression"
+            return name == "has"
+                ? "has() takes one field" : "write list.\(name)(x, …) with a variable and an expression"
         }
         return Spelling.nearest(to: name, among: table.names + macros).map { "did you mean \($0)()?" }
     }

@@ -126,7 +126,8 @@ extension Checker {
         }
         var help = nearest.map { "did you mean '\($0)'?" }
         if help == nil, !unknown.candidates.isEmpty {
-            help = "the columns are " + unknown.candidates.sorted().prefix(12).joined(separator: ", ")
+            help =
+                "the columns are " + unknown.candidates.sorted().prefix(12).joined(separator: ", ")
                 + (unknown.candidates.count > 12 ? ", …" : "")
         }
         report(.unknownColumn, "the table has no column '\(name)'", at: place, help: help)
@@ -171,7 +172,9 @@ extension Checker {
             default: continue
             }
         }
-        if let nearest = Spelling.nearest(to: name, among: environment.rootNames) { return "did you mean '\(nearest)'?" }
+        if let nearest = Spelling.nearest(to: name, among: environment.rootNames) {
+            return "did you mean '\(nearest)'?"
+        }
         guard !environment.rootNames.isEmpty else { return nil }
         return "a text needs quotes: \"\(name)\"; the names are " + environment.rootNames.joined(separator: ", ")
     }

@@ -132,7 +132,8 @@ extension Checker {
             return mismatch(
                 .impossibleComparison, "\(described(left)) can never be in a list of \(element)", at: node,
                 help: type == .string && element.isNumeric
-                    ? "write the numbers in quotes" : type.isNumeric && element == .string
+                    ? "write the numbers in quotes"
+                    : type.isNumeric && element == .string
                         ? "write the elements without quotes" : nil)
         case .map(let key, _):
             if TypeRelations.areComparable(type, key) { return .bool }
@@ -141,7 +142,9 @@ extension Checker {
         case .string:
             return mismatch(
                 .operandMismatch, "`in` looks into a list or a map, not into a text", at: node,
-                help: "use \(shown(right) ?? "text").contains(\(shown(left) ?? "…")), or a list: [\(shown(right) ?? "…")]")
+                help:
+                    "use \(shown(right) ?? "text").contains(\(shown(left) ?? "…")), or a list: [\(shown(right) ?? "…")]"
+            )
         case let other: return mismatch(.operandMismatch, "`in` looks into a list or a map, not \(other)", at: node)
         }
     }

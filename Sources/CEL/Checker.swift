@@ -174,8 +174,15 @@ internal struct Checker {
     private mutating func mapLiteral(_ entries: [ExpressionTree.Entry]) -> CELType {
         var key: CELType?
         var value: CELType?
+        var literals: [Value] = []
         for entry in entries {
             let keyType = check(entry.key)
+            if environment.validatesLiterals, case .literal(let literal) = tree[entry.key].kind {
+                if literals.contains(literal) {
+                    report(.duplicateKey, "the map has the key \(shown(entry.key) ?? "") twice", at: entry.key)
+                }
+                literals.append(literal)
+            }
             if environment.isChecked, !TypeRelations.isKey(keyType) {
                 report(.operandMismatch, "a key of a map is a bool, int, uint or string, not \(keyType)", at: entry.key)
             }

@@ -47,7 +47,9 @@ public struct EvaluationError: Error, Sendable, Equatable, CustomStringConvertib
         location = Location()
     }
 
-    internal init(_ kind: Kind, _ detail: String? = nil, at location: Location = Location(), in source: SourceMap? = nil) {
+    internal init(
+        _ kind: Kind, _ detail: String? = nil, at location: Location = Location(), in source: SourceMap? = nil
+    ) {
         self.kind = kind
         self.detail = detail
         self.location = location

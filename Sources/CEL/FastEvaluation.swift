@@ -103,8 +103,11 @@ internal struct FastEvaluation {
 
     @inline(__always)
     private static func order(_ left: Double, _ right: Double) -> UInt8 {
-        left < right ? FastOrder.less : left > right ? FastOrder.greater
-            : left == right ? FastOrder.equal : FastOrder.unordered
+        left < right
+            ? FastOrder.less
+            : left > right
+                ? FastOrder.greater
+                : left == right ? FastOrder.equal : FastOrder.unordered
     }
 
     @inline(__always)
@@ -199,7 +202,8 @@ internal struct FastEvaluation {
             case .int, .duration: return order(left.int, right.int)
             case .uint, .bool: return order(left.bits, right.bits)
             case .string: return textOrder(left, right)
-            case .timestamp: return left.bits == right.bits ? order(left.count, right.count) : order(left.int, right.int)
+            case .timestamp:
+                return left.bits == right.bits ? order(left.count, right.count) : order(left.int, right.int)
             case .decimal: return decimalOrder(left, right)
             case .other, .problem: return FastOrder.incomparable
             }
@@ -330,12 +334,14 @@ internal struct FastEvaluation {
     }
 
     private mutating func number(_ slot: SlotValue, _ mode: FastNode.Mode, _ index: Int32) -> FastValue {
-        let double = slot.kind == .int ? Double(slot.intValue) : slot.kind == .uint ? Double(slot.bits) : slot.doubleValue
+        let double =
+            slot.kind == .int ? Double(slot.intValue) : slot.kind == .uint ? Double(slot.bits) : slot.doubleValue
         switch mode {
         case .double, .inexact: return .double(double)
         case .exact, .decimal:
             var value = FastValue(tag: .double, count: UInt32(slot.shortTextCount), bits: slot.bits)
-            value.tag = slot.kind == .int ? .int : slot.kind == .uint ? .uint : slot.kind == .decimal ? .decimal : .double
+            value.tag =
+                slot.kind == .int ? .int : slot.kind == .uint ? .uint : slot.kind == .decimal ? .decimal : .double
             if slot.shortTextCount > 0 { value.text = arena.map { $0 + Int(slot.textOffset) } }
             if mode == .decimal, value.tag == .double { value.tag = value.text == nil ? .double : .decimal }
             return value

@@ -1,12 +1,15 @@
 extension FunctionTable {
     static var collections: [Function] {
         [
-            declare("size", [
-                global([.string], .int), global([.bytes], .int), global([.list(.parameter("A"))], .int),
-                global([.map(.parameter("A"), .parameter("B"))], .int), member([.string], .int),
-                member([.bytes], .int), member([.list(.parameter("A"))], .int),
-                member([.map(.parameter("A"), .parameter("B"))], .int),
-            ]) { arguments, meter throws(EvaluationError) in
+            declare(
+                "size",
+                [
+                    global([.string], .int), global([.bytes], .int), global([.list(.parameter("A"))], .int),
+                    global([.map(.parameter("A"), .parameter("B"))], .int), member([.string], .int),
+                    member([.bytes], .int), member([.list(.parameter("A"))], .int),
+                    member([.map(.parameter("A"), .parameter("B"))], .int),
+                ]
+            ) { arguments, meter throws(EvaluationError) in
                 guard arguments.count == 1 else { throw noOverload("size", arguments) }
                 switch arguments[0] {
                 case .string(let text):

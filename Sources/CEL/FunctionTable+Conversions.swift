@@ -1,30 +1,45 @@
 extension FunctionTable {
     static var conversions: [Function] {
         [
-            declare("int", [
-                global([.int], .int), global([.uint], .int), global([.double], .int), global([.decimal], .int),
-                global([.string], .int), global([.timestamp], .int),
-            ]) { arguments, _ throws(EvaluationError) in try toInt(arguments) },
-            declare("uint", [
-                global([.uint], .uint), global([.int], .uint), global([.double], .uint), global([.decimal], .uint),
-                global([.string], .uint),
-            ]) { arguments, _ throws(EvaluationError) in try toUint(arguments) },
-            declare("double", [
-                global([.double], .double), global([.int], .double), global([.uint], .double),
-                global([.decimal], .double), global([.string], .double),
-            ]) { arguments, _ throws(EvaluationError) in try toDouble(arguments) },
-            declare("decimal", [
-                global([.decimal], .decimal), global([.int], .decimal), global([.uint], .decimal),
-                global([.double], .decimal), global([.string], .decimal),
-            ]) { arguments, _ throws(EvaluationError) in try toDecimal(arguments) },
+            declare(
+                "int",
+                [
+                    global([.int], .int), global([.uint], .int), global([.double], .int), global([.decimal], .int),
+                    global([.string], .int), global([.timestamp], .int),
+                ]
+            ) { arguments, _ throws(EvaluationError) in try toInt(arguments) },
+            declare(
+                "uint",
+                [
+                    global([.uint], .uint), global([.int], .uint), global([.double], .uint), global([.decimal], .uint),
+                    global([.string], .uint),
+                ]
+            ) { arguments, _ throws(EvaluationError) in try toUint(arguments) },
+            declare(
+                "double",
+                [
+                    global([.double], .double), global([.int], .double), global([.uint], .double),
+                    global([.decimal], .double), global([.string], .double),
+                ]
+            ) { arguments, _ throws(EvaluationError) in try toDouble(arguments) },
+            declare(
+                "decimal",
+                [
+                    global([.decimal], .decimal), global([.int], .decimal), global([.uint], .decimal),
+                    global([.double], .decimal), global([.string], .decimal),
+                ]
+            ) { arguments, _ throws(EvaluationError) in try toDecimal(arguments) },
             declare("bool", [global([.bool], .bool), global([.string], .bool)]) {
                 arguments, _ throws(EvaluationError) in try toBool(arguments)
             },
-            declare("string", [
-                global([.string], .string), global([.bool], .string), global([.int], .string),
-                global([.uint], .string), global([.double], .string), global([.decimal], .string),
-                global([.bytes], .string), global([.timestamp], .string), global([.duration], .string),
-            ]) { arguments, meter throws(EvaluationError) in try toString(arguments, &meter) },
+            declare(
+                "string",
+                [
+                    global([.string], .string), global([.bool], .string), global([.int], .string),
+                    global([.uint], .string), global([.double], .string), global([.decimal], .string),
+                    global([.bytes], .string), global([.timestamp], .string), global([.duration], .string),
+                ]
+            ) { arguments, meter throws(EvaluationError) in try toString(arguments, &meter) },
             declare("bytes", [global([.bytes], .bytes), global([.string], .bytes)]) {
                 arguments, meter throws(EvaluationError) in
                 switch arguments.first {
@@ -35,12 +50,18 @@ extension FunctionTable {
                 default: throw noOverload("bytes", arguments)
                 }
             },
-            declare("timestamp", [
-                global([.timestamp], .timestamp), global([.string], .timestamp), global([.int], .timestamp),
-            ]) { arguments, _ throws(EvaluationError) in try toTimestamp(arguments) },
-            declare("duration", [
-                global([.duration], .duration), global([.string], .duration), global([.int], .duration),
-            ]) { arguments, _ throws(EvaluationError) in try toDuration(arguments) },
+            declare(
+                "timestamp",
+                [
+                    global([.timestamp], .timestamp), global([.string], .timestamp), global([.int], .timestamp),
+                ]
+            ) { arguments, _ throws(EvaluationError) in try toTimestamp(arguments) },
+            declare(
+                "duration",
+                [
+                    global([.duration], .duration), global([.string], .duration), global([.int], .duration),
+                ]
+            ) { arguments, _ throws(EvaluationError) in try toDuration(arguments) },
             declare("dyn", [global([.parameter("A")], .dyn)]) { arguments, _ throws(EvaluationError) in
                 guard arguments.count == 1 else { throw noOverload("dyn", arguments) }
                 return arguments[0]
@@ -71,7 +92,9 @@ extension FunctionTable {
             return .int(Int64(value))
         case .decimal(let text)?:
             let whole = text.contains("e") || text.contains("E") ? text : String(text.prefix { $0 != "." })
-            guard let value = Int64(whole == "-" || whole.isEmpty ? "0" : whole) else { throw range("int", arguments[0]) }
+            guard let value = Int64(whole == "-" || whole.isEmpty ? "0" : whole) else {
+                throw range("int", arguments[0])
+            }
             return .int(value)
         case .string(let text)?:
             guard let value = Int64(text), text.first != "+" else { throw notA("int", text) }

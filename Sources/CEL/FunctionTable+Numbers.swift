@@ -7,9 +7,10 @@ extension FunctionTable {
             let wantsLargest = name == "max" || name == "math.greatest"
             var overloads = [global([.list(number)], .dyn)]
             for count in 1...6 { overloads.append(global(Array(repeating: .dyn, count: count), .dyn)) }
-            overloads = [.int, .uint, .double, .decimal].flatMap { (type: CELType) in
-                [global([.list(type)], type)] + (1...6).map { global(Array(repeating: type, count: $0), type) }
-            } + overloads
+            overloads =
+                [.int, .uint, .double, .decimal].flatMap { (type: CELType) in
+                    [global([.list(type)], type)] + (1...6).map { global(Array(repeating: type, count: $0), type) }
+                } + overloads
             functions.append(
                 declare(name, overloads) { arguments, meter throws(EvaluationError) in
                     try extreme(name, arguments, wantsLargest, &meter)

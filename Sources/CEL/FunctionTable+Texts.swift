@@ -44,12 +44,18 @@ extension FunctionTable {
             declare("reverse", [member([.string], .string)]) { arguments, meter throws(EvaluationError) in
                 .string(text(try one("reverse", arguments, &meter).unicodeScalars.reversed()))
             },
-            declare("replace", [
-                member([.string, .string, .string], .string), member([.string, .string, .string, .int], .string),
-            ]) { arguments, meter throws(EvaluationError) in try replace(arguments, &meter) },
-            declare("split", [
-                member([.string, .string], .list(.string)), member([.string, .string, .int], .list(.string)),
-            ]) { arguments, meter throws(EvaluationError) in try split(arguments, &meter) },
+            declare(
+                "replace",
+                [
+                    member([.string, .string, .string], .string), member([.string, .string, .string, .int], .string),
+                ]
+            ) { arguments, meter throws(EvaluationError) in try replace(arguments, &meter) },
+            declare(
+                "split",
+                [
+                    member([.string, .string], .list(.string)), member([.string, .string, .int], .list(.string)),
+                ]
+            ) { arguments, meter throws(EvaluationError) in try split(arguments, &meter) },
             declare("join", [member([.list(.string)], .string), member([.list(.string), .string], .string)]) {
                 arguments, meter throws(EvaluationError) in try join(arguments, &meter)
             },
@@ -145,7 +151,8 @@ extension FunctionTable {
         var position = 0
         try meter.spend(bytes: whole.utf8.count * max(1, wanted.count))
         while position <= source.count {
-            let isHere = position + wanted.count <= source.count
+            let isHere =
+                position + wanted.count <= source.count
                 && source[position..<position + wanted.count].elementsEqual(wanted)
             if limit > 0, isHere {
                 try meter.spend(bytes: new.utf8.count)

@@ -33,7 +33,7 @@ internal struct FunctionTable: Sendable {
     /// The standard functions and the extensions.
     static let standard: [String: Function] = {
         var table: [String: Function] = [:]
-        for function in conversions + texts + times + collections + numbers + optionals + encoders {
+        for function in conversions + texts + times + collections + numbers + optionals + encoders + formatting {
             table[function.name] = function
         }
         return table

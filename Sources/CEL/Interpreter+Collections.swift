@@ -93,7 +93,8 @@ extension Interpreter {
         let turns: Turns
         switch try value(loop.range) {
         case .list(let elements):
-            turns = loop.hasTwoVariables
+            turns =
+                loop.hasTwoVariables
                 ? Turns(first: elements.indices.map { .int(Int64($0)) }, second: elements)
                 : Turns(first: elements, second: [])
         case .map(let map):

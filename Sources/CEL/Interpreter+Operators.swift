@@ -100,7 +100,8 @@ extension Interpreter {
     ) throws(EvaluationError) -> Value {
         switch (left, right) {
         case (.int(let left), .int(let right)): return .int(try Interpreter.integer(operation, left, right, location))
-        case (.uint(let left), .uint(let right)): return .uint(try Interpreter.integer(operation, left, right, location))
+        case (.uint(let left), .uint(let right)):
+            return .uint(try Interpreter.integer(operation, left, right, location))
         case (.double(let left), .double(let right)):
             let result: Double
             switch operation {
@@ -127,7 +128,8 @@ extension Interpreter {
         case .multiply: (result, overflow) = left.multipliedReportingOverflow(by: right)
         default:
             guard right != 0 else { throw EvaluationError(.divideByZero, at: location) }
-            (result, overflow) = operation == .divide
+            (result, overflow) =
+                operation == .divide
                 ? left.dividedReportingOverflow(by: right) : left.remainderReportingOverflow(dividingBy: right)
         }
         if overflow { throw EvaluationError(.overflow, at: location) }

@@ -58,7 +58,8 @@ extension Lexer {
             column -= 1
             return coded(start, digits: 3, radixBits: 3, isBytes, &content)
         default:
-            let shown = index < bytes.count && letter < 0x80 && letter >= 0x20
+            let shown =
+                index < bytes.count && letter < 0x80 && letter >= 0x20
                 ? "\\" + String(UnicodeScalar(letter)) : "\\"
             report(
                 .badLiteral, "`\(shown)` is no escape sequence\(isBytes ? " of bytes" : "")", at: location(from: start),

@@ -20,7 +20,8 @@ extension Lexer {
         if is2("&", "&") { return take(start, 2, .and) }
         if is2("|", "|") { return take(start, 2, .or) }
         if is2("<", ">") {
-            return mistake(start, 2, .notEqual, .wrongOperator, "`<>` is no operator of CEL", "use != for \"not equal\"")
+            return mistake(
+                start, 2, .notEqual, .wrongOperator, "`<>` is no operator of CEL", "use != for \"not equal\"")
         }
         if is2("=", "<") {
             return mistake(start, 2, .lessEqual, .wrongOperator, "`=<` is no operator of CEL", "use <=")
@@ -93,13 +94,15 @@ extension Lexer {
         case "÷": return replaced(place, .slash, character, "use / to divide")
         case "−", "–": return replaced(place, .minus, character, "use the plain minus sign -")
         case "“", "”", "„", "‘", "’", "«", "»":
-            report(.badCharacter, "`\(character)` does not quote a text", at: place, help: "use straight quotes: \"text\"")
+            report(
+                .badCharacter, "`\(character)` does not quote a text", at: place, help: "use straight quotes: \"text\"")
         case "\u{A0}", "\u{202F}", "\u{FEFF}", "\u{200B}":
             report(.badCharacter, "an invisible character stands here", at: place, help: "replace it by a plain blank")
         case "#":
             report(.badCharacter, "`#` begins nothing in CEL", at: place, help: "comments begin with //")
         case ";":
-            report(.badCharacter, "`;` has no meaning in CEL", at: place, help: "an expression ends where its text ends")
+            report(
+                .badCharacter, "`;` has no meaning in CEL", at: place, help: "an expression ends where its text ends")
         default:
             report(.badCharacter, "`\(Lexer.visible(character))` has no meaning in CEL", at: place)
         }

@@ -140,7 +140,9 @@ internal struct Lexer {
         }
         let text = text(from: offset)
         guard peek() == UInt8(ascii: "`"), !text.isEmpty else {
-            report(.badLiteral, "a name in backticks holds letters, digits, `_ . - /` and blanks, and ends with a backtick",
+            report(
+                .badLiteral,
+                "a name in backticks holds letters, digits, `_ . - /` and blanks, and ends with a backtick",
                 at: location(from: start))
             return Token(kind: .invalid, location: start)
         }

@@ -61,7 +61,8 @@ extension Parser {
         let end = current.location
         guard expect(.rightBracket, "`]`") else { return operand }
         let location = tree.nodes[operand].location.through(end)
-        return add(.binary(isOptional ? .optionalIndex : .index, operand, index), at: location, children: operand, index)
+        return add(
+            .binary(isOptional ? .optionalIndex : .index, operand, index), at: location, children: operand, index)
     }
 
     private mutating func callArguments() -> (arguments: [Int], end: Location) {

@@ -192,7 +192,8 @@ internal struct Parser {
             let location = start.location.through(tree.nodes[operand].location)
             return add(.unary(start.kind == .not ? .not : .negate, operand), at: location, children: operand)
         case .identifier where start.text.lowercased() == "not" && startsOperand(after: position):
-            report(.wordOperator, "`\(start.text)` is no operator of CEL", at: start.location, help: "use ! for \"not\"")
+            report(
+                .wordOperator, "`\(start.text)` is no operator of CEL", at: start.location, help: "use ! for \"not\"")
             _ = take()
             let operand = member(signedFrom: nil)
             return add(.unary(.not, operand), at: start.location, children: operand)

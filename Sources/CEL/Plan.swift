@@ -55,7 +55,7 @@ internal struct SlotPlan: Sendable {
     var type: CELType
     /// The column's name without the row image in front, for messages.
     var column: String
-    /// Whether an integer of an undeclared column stays an integer (in comparisons) or becomes the double it stands for.
+    /// Whether an integer of an undeclared column stays one (in comparisons) or becomes the double it stands for.
     var isExact: Bool
     var location: Location
 }

@@ -65,7 +65,8 @@ extension Value {
         case .duration(let nanoseconds): return NumberText.duration(nanoseconds)
         case .list(let elements): return "[" + elements.map(\.display).joined(separator: ", ") + "]"
         case .map(let map):
-            return "{" + map.entries.map { "\($0.key.value.display): \($0.value.display)" }.joined(separator: ", ") + "}"
+            return "{" + map.entries.map { "\($0.key.value.display): \($0.value.display)" }.joined(separator: ", ")
+                + "}"
         case .optional(let value): return value.map { "optional.of(\($0.display))" } ?? "optional.none()"
         }
     }

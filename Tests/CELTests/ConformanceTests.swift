@@ -7,13 +7,19 @@ import Testing
 /// Runs the CEL project's own suite, as JSON, from `../shared/cel/dev` (or the folder CEL_CONFORMANCE_DIR names).
 @Suite struct ConformanceTests {
     /// Tests that pass per file; raised when more pass, never lowered.
-    static let passing: [String: Int] = [:]
+    static let passing: [String: Int] = [
+        "basic": 30, "bindings_ext": 6, "comparisons": 233, "conversions": 76, "dynamic": 23, "encoders_ext": 3,
+        "fields": 42, "fp_math": 21, "integer_math": 45, "lists": 27, "logic": 21, "macros": 31, "macros2": 32,
+        "math_ext": 139, "namespace": 10, "optionals": 44, "parse": 136, "plumbing": 3, "string": 36,
+        "string_ext": 150, "timestamps": 55, "type_deduction": 12,
+    ]
 
     static let folder: URL = {
         if let path = ProcessInfo.processInfo.environment["CEL_CONFORMANCE_DIR"] { return URL(fileURLWithPath: path) }
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
-        let shared = ProcessInfo.processInfo.environment["ALERT_ROUTER_SHARED"].map { URL(fileURLWithPath: $0) }
+        let shared =
+            ProcessInfo.processInfo.environment["ALERT_ROUTER_SHARED"].map { URL(fileURLWithPath: $0) }
             ?? root.deletingLastPathComponent().appendingPathComponent("shared")
         return shared.appendingPathComponent("cel/dev")
     }()
@@ -64,7 +70,9 @@ struct Tally: CustomStringConvertible {
 
     var description: String {
         let reasons = skipped.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-        return "passed \(passed) (values \(values), errors \(errors)), failed \(failed), skipped \(skipped.values.reduce(0, +))"
+        return
+            "passed \(passed) (values \(values), errors \(errors)), failed \(failed), "
+            + "skipped \(skipped.values.reduce(0, +))"
             + (reasons.isEmpty ? "" : " (\(reasons))")
     }
 }
@@ -232,7 +240,9 @@ extension ConformanceCase {
             return .duration(seconds * 1_000_000_000 + (json["nanos"]?.intValue ?? 0))
         case "timestamp":
             guard let seconds = json["seconds"]?.stringValue.flatMap({ Int64($0) }) else { return nil }
-            return PreciseTime(seconds: seconds, nanoseconds: Int32(json["nanos"]?.intValue ?? 0)).map { .timestamp($0) }
+            return PreciseTime(seconds: seconds, nanoseconds: Int32(json["nanos"]?.intValue ?? 0)).map {
+                .timestamp($0)
+            }
         case "message": return json["unwrapped"].flatMap { value($0) }
         default: return nil
         }

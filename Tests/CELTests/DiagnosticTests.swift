@@ -1,4 +1,5 @@
 import Core
+import Foundation
 import Testing
 
 @testable import CEL
@@ -33,7 +34,9 @@ import Testing
         Case("after.count === 3", "C007", 13, "use == to compare"),
         Case("after.plant == “A”", "C002", 16, "use straight quotes: \"text\""),
         Case("after.plant == \"A", "C003", 16, "close it on the same line, or use three quotes for several lines"),
-        Case("after.plant.matches(\"\\d+\")", "C003", 22, "write \\\\ for a backslash, or put r before the quote: r\"\\d+\""),
+        Case(
+            "after.plant.matches(\"\\d+\")", "C003", 22,
+            "write \\\\ for a backslash, or put r before the quote: r\"\\d+\""),
         Case("if after.ok", "C008", 1, "write condition ? value : otherwise"),
         Case("has(after)", "C009", 5, nil),
         Case("after.tags.exists(1, true)", "C009", 19, nil),
@@ -67,6 +70,7 @@ import Testing
         Case("after.plant.matches(\"[\")", "C019", 21, nil),
         Case("after.due_at > timestamp(\"2026-01-31\")", "C019", 26, "write it as 2026-01-31T06:00:00Z, with a zone"),
         Case("after.due_at.getHours(\"Europe/Berlino\") > 3", "C019", 23, nil),
+        Case("{\"a\": 1, \"a\": 2}[\"a\"] == after.count", "C022", 10, nil),
         Case("after == null", "C020", 1, "write after.column"),
         Case("after.count.x > 3", "C021", 1, nil),
         Case("ts - after.due_at > 5m", "C003", 21, "write a duration as duration(\"5m\")"),
@@ -112,8 +116,10 @@ import Testing
     }
 
     @Test func `references tell which columns an expression reads`() {
-        let result = TestTable().compile("after.rate > 1.0 && before.rate < 1.0 && has(after.plant) && after.rate < 9.0")
-        #expect(result.references.map { $0.path.joined(separator: ".") } == ["after.rate", "before.rate", "after.plant"])
+        let result = TestTable().compile(
+            "after.rate > 1.0 && before.rate < 1.0 && has(after.plant) && after.rate < 9.0")
+        #expect(
+            result.references.map { $0.path.joined(separator: ".") } == ["after.rate", "before.rate", "after.plant"])
     }
 
     @Test func `nesting and length are bounded with a clear message`() {
@@ -131,13 +137,45 @@ import Testing
         }
     }
 
+    @Test func `the deepest expressions that are allowed fit two megabytes of stack`() {
+        let depth = Parser.depthMax - 8
+        let expressions = [
+            String(repeating: "(", count: depth) + "1" + String(repeating: ")", count: depth),
+            String(repeating: "!(", count: depth / 2) + "true" + String(repeating: ")", count: depth / 2),
+            "1" + String(repeating: " + 1", count: depth),
+            String(repeating: "true ? 1 : ", count: depth / 2) + "2",
+            String(repeating: "[", count: depth) + String(repeating: "]", count: depth),
+            String(repeating: "size([", count: depth / 3) + String(repeating: "])", count: depth / 3),
+            String(repeating: "[1].map(x, ", count: depth / 2) + "1" + String(repeating: ")", count: depth / 2),
+            "after.any" + String(repeating: ".a", count: depth), "changed" + String(repeating: "[0]", count: depth),
+            String(repeating: "after.ok && (true || ", count: depth / 4) + "true"
+                + String(repeating: ")", count: depth / 4),
+        ]
+        let done = DispatchSemaphore(value: 0)
+        let thread = Thread {
+            for expression in expressions {
+                let result = TestTable().compile(expression, expecting: nil)
+                OutcomeTests.row.with { frame in _ = try? result.program?.evaluate(frame) }
+            }
+            done.signal()
+        }
+        // A quarter of what a thread gets on Linux; frames of a debug build are several times those of a release.
+        thread.stackSize = 2 << 20
+        thread.start()
+        done.wait()
+    }
+
     @Test func `a chain of many terms is no nesting`() {
         let expression = Array(repeating: "after.ok", count: 2000).joined(separator: " && ")
         #expect(TestTable().compile(expression).program != nil)
     }
 
     @Test func `every code is documented`() throws {
-        let codes = DiagnosticCode.allCases.map(\.rawValue)
-        #expect(Set(codes).count == codes.count)
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let page = try String(contentsOf: root.appendingPathComponent("docs/cel.md"), encoding: .utf8)
+        for code in DiagnosticCode.allCases {
+            #expect(page.contains("| \(code.rawValue) |"), "docs/cel.md does not explain \(code.rawValue)")
+        }
     }
 }

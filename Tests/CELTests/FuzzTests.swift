@@ -21,9 +21,12 @@ struct SeededGenerator: RandomNumberGenerator {
     static let fragments = [
         "after.rate", "before.count", "after.plant", "after.any", "after.price", "after.ok", "after.tags", "ts", "op",
         "1", "0", "-1", "2.5", "1u", "\"a\"", "'b'", "true", "null", "[1, 2]", "{\"a\": 1}", "b\"x\"", "changed",
-        "duration(\"1h\")", "size(", "has(after.rate)", ".exists(x, x", ".map(x, x)", ".?count.orValue(0)", "(", ")", "[", "]",
-        "{", "}", ",", ":", "?", ".", "!", "-", " + ", " - ", " * ", " / ", " % ", " == ", " != ", " < ", " >= ", " in ",
-        " && ", " || ", " ", "\n", "\\", "\"", "`", "≥", "é", "\u{0}", "AND", "x", ".startsWith(\"P\")", ".matches(\"(a|b)*\")",
+        "duration(\"1h\")", "size(", "has(after.rate)", ".exists(x, x", ".map(x, x)", ".?count.orValue(0)", "(", ")",
+        "[", "]",
+        "{", "}", ",", ":", "?", ".", "!", "-", " + ", " - ", " * ", " / ", " % ", " == ", " != ", " < ", " >= ",
+        " in ",
+        " && ", " || ", " ", "\n", "\\", "\"", "`", "≥", "é", "\u{0}", "AND", "x", ".startsWith(\"P\")",
+        ".matches(\"(a|b)*\")",
     ]
 
     @Test(arguments: seeds)
