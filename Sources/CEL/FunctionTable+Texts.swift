@@ -16,7 +16,8 @@ extension FunctionTable {
             },
             declare("matches", test + [global([.string, .string], .bool)]) { arguments, meter throws(EvaluationError) in
                 let (text, pattern) = try two("matches", arguments, &meter)
-                try meter.spend(50 + pattern.utf8.count)
+                // Compiling a pattern while evaluating is the dearest thing an expression can do.
+                try meter.spend(2000 + 20 * pattern.utf8.count)
                 switch Regex.compile(pattern) {
                 case .success(let regex): return .bool(regex.matches(text))
                 case .failure(let problem):

@@ -14,9 +14,8 @@ extension Interpreter {
         case .equality(let isEqual, let left, let right, _):
             let first = try value(left)
             let second = try value(right)
-            try chargeComparison(first, second)
             try rejectNaNText(first, second, left, right)
-            return .bool((first == second) == isEqual)
+            return .bool(try isSame(first, second) == isEqual)
         case .ordering(let operation, let left, let right, let location):
             let first = try value(left)
             let second = try value(right)
@@ -27,8 +26,7 @@ extension Interpreter {
             switch try value(container) {
             case .list(let elements):
                 for candidate in elements {
-                    try chargeComparison(wanted, candidate)
-                    if candidate == wanted { return .bool(true) }
+                    if try isSame(wanted, candidate) { return .bool(true) }
                     try rejectNaNText(wanted, candidate, element, nil)
                 }
                 return .bool(false)
@@ -49,12 +47,47 @@ extension Interpreter {
         }
     }
 
-    private mutating func chargeComparison(_ left: Value, _ right: Value) throws(EvaluationError) {
+    /// Equality that pays for every element: lists that share their elements can be huge when walked.
+    private mutating func isSame(_ left: Value, _ right: Value) throws(EvaluationError) -> Bool {
         switch (left, right) {
-        case (.string(let left), .string(let right)):
-            try meter.spend(bytes: min(left.utf8.count, right.utf8.count))
-        case (.list(let left), .list(let right)): try meter.spend(1 + min(left.count, right.count))
-        case (.map(let left), .map(let right)): try meter.spend(1 + min(left.count, right.count))
+        case (.list(let left), .list(let right)):
+            try meter.spend(1)
+            guard left.count == right.count else { return false }
+            for (left, right) in zip(left, right) {
+                guard try isSame(left, right) else { return false }
+            }
+            return true
+        case (.map(let left), .map(let right)):
+            try meter.spend(1)
+            guard left.count == right.count else { return false }
+            for entry in left.entries {
+                guard let other = right[entry.key.value], try isSame(entry.value, other) else { return false }
+            }
+            return true
+        case (.optional(let left?), .optional(let right?)): return try isSame(left, right)
+        default:
+            try charge(left, right)
+            return left == right
+        }
+    }
+
+    private mutating func charge(_ left: Value, _ right: Value) throws(EvaluationError) {
+        guard case .string(let left) = left, case .string(let right) = right else { return try meter.spend(1) }
+        try meter.spend(bytes: min(left.utf8.count, right.utf8.count))
+    }
+
+    /// Pays for every part of a result, so that whoever prints it has a bounded text.
+    mutating func measure(_ value: Value) throws(EvaluationError) {
+        switch value {
+        case .list(let elements):
+            try meter.spend(1)
+            for element in elements { try measure(element) }
+        case .map(let map):
+            try meter.spend(1)
+            for entry in map.entries { try measure(entry.value) }
+        case .optional(let wrapped?): try measure(wrapped)
+        case .string(let text): try meter.spend(bytes: text.utf8.count)
+        case .bytes(let bytes): try meter.spend(bytes: bytes.count)
         default: try meter.spend(1)
         }
     }
@@ -62,7 +95,7 @@ extension Interpreter {
     private mutating func ordered(
         _ operation: Operator, _ left: Value, _ right: Value, _ location: Location
     ) throws(EvaluationError) -> Bool {
-        try chargeComparison(left, right)
+        try charge(left, right)
         switch Value.compare(left, right) {
         case .incomparable:
             let words = "`\(operation.shown)` cannot compare \(left.plainTypeName) with \(right.plainTypeName)"

@@ -88,11 +88,7 @@ extension PreciseTime: CustomStringConvertible {
             whole.removeSubrange(point..<digits.endIndex)
         }
         guard let parsed = Timestamp.parse(whole, zoneRequired: true) else { return nil }
-        return PreciseTime(seconds: PreciseTime(parsed).exactSeconds(parsed), nanoseconds: nanoseconds)
-    }
-
-    /// The seconds of a timestamp that may lie outside the range, so that the check sees them.
-    private func exactSeconds(_ timestamp: Timestamp) -> Int64 {
-        timestamp.milliseconds >= 0 ? timestamp.milliseconds / 1000 : (timestamp.milliseconds - 999) / 1000
+        // The fraction was cut off before, so these are whole seconds.
+        return PreciseTime(seconds: parsed.milliseconds / 1000, nanoseconds: nanoseconds)
     }
 }

@@ -75,7 +75,9 @@ public final class Program: @unchecked Sendable {
     public func evaluate(_ frame: borrowing EvaluationFrame) throws(EvaluationError) -> Value {
         var interpreter = Interpreter(frame: copy frame, localCount: localCount, rejectsNaN: readsColumns)
         do throws(EvaluationError) {
-            return try interpreter.value(plan)
+            let value = try interpreter.value(plan)
+            try interpreter.measure(value)
+            return value
         } catch {
             if bareSlot != nil {
                 switch error.kind {

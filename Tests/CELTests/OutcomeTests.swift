@@ -261,6 +261,19 @@ import Testing
         }
     }
 
+    @Test func `values that share their parts are paid for as often as they are walked`() throws {
+        var doubled = "cel.bind(a0, [1], "
+        for level in 1...40 { doubled += "cel.bind(a\(level), [a\(level - 1), a\(level - 1)], " }
+        let closing = String(repeating: ")", count: 41)
+        let compared = try #require(TestTable().compile("\(doubled)a40 == a40 && [a40] == [a40]\(closing)").program)
+        let built = try #require(TestTable().compile("\(doubled)a40\(closing)", expecting: nil).program)
+        Self.row.with { frame in
+            var absorbed = 0
+            #expect(word(compared.evaluateCondition(frame, absorbed: &absorbed)) == "budget")
+            #expect(throws: EvaluationError.self) { _ = try built.evaluate(frame) }
+        }
+    }
+
     @Test func `functions of the environment get their arguments and the context`() throws {
         final class Locale: Sendable {
             let mark = ","
