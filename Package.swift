@@ -57,8 +57,8 @@ let modules: [Module] = [
     Module(
         name: "Channels",
         uses: [
-            "Core", "ConfigFiles", "Templates", "Alerting", "Delivery", "HTTPTransport", "NIOCore", "NIOPosix",
-            "NIOSSL", "NIOTLS", "Crypto", "Logging",
+            "Core", "ConfigFiles", "Templates", "Alerting", "Store", "Delivery", "HTTPTransport", "NIOCore",
+            "NIOPosix", "NIOSSL", "NIOTLS", "Crypto", "Logging",
         ]),
     Module(name: "KafkaClient", uses: ["Core", "CRdKafka", "Logging"]),
     Module(

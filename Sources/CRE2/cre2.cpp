@@ -45,8 +45,9 @@ int ar_re2_group_count(const ar_re2 *regex) { return regex->regex.NumberOfCaptur
 int ar_re2_find(const ar_re2 *regex, const char *text, size_t length, size_t start, int64_t *offsets, int group_count) {
     if (start > length || group_count < 1) return 0;
     std::vector<re2::StringPiece> groups(group_count);
-    re2::StringPiece piece(text, length);
-    if (!regex->regex.Match(piece, start, length, RE2::UNANCHORED, groups.data(), group_count)) return 0;
+    if (!regex->regex.Match(re2::StringPiece(text, length), start, length, RE2::UNANCHORED, groups.data(), group_count)) {
+        return 0;
+    }
     for (int i = 0; i < group_count; i++) {
         bool took_part = groups[i].data() != nullptr;
         offsets[2 * i] = took_part ? groups[i].data() - text : -1;

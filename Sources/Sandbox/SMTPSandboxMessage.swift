@@ -13,6 +13,20 @@ public struct SMTPSandboxMessage: Sendable, Equatable {
     /// The message as sent, with leading dots no longer doubled.
     public var bytes: [UInt8]
 
+    /// Makes one, for bytes that came by another way.
+    public init(
+        connection: Int, number: Int, user: String?, isEncrypted: Bool, sender: String, recipients: [String],
+        bytes: [UInt8]
+    ) {
+        self.connection = connection
+        self.number = number
+        self.user = user
+        self.isEncrypted = isEncrypted
+        self.sender = sender
+        self.recipients = recipients
+        self.bytes = bytes
+    }
+
     /// Decoded header fields in order, folded lines joined.
     public var headers: [(name: String, value: String)] { SMTPSandboxMIME(bytes).headers }
 

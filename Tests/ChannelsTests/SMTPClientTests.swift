@@ -1,7 +1,9 @@
 import Core
+import Foundation
 import NIOCore
 import NIOPosix
 import Sandbox
+import Synchronization
 import Testing
 
 @testable import Channels
@@ -33,7 +35,7 @@ import Testing
             let client = try SMTPClient(configuration: configuration, group: Self.group)
             let messages = try (0..<200).map { try Self.message($0) }
             let reports = await withTaskGroup(of: SMTPReport.self, returning: [SMTPReport].self) { group in
-                for message in messages { group.addTask { await client.send(message) } }
+                for message in messages { group.addTask { await client.send(message, within: nil) } }
                 return await group.reduce(into: []) { $0.append($1) }
             }
             #expect(reports.count == 200)
@@ -53,7 +55,7 @@ import Testing
         configuration.limits.messagesPerConnectionMax = 2
         let client = try SMTPClient(configuration: configuration, group: Self.group)
         for number in 0..<5 {
-            #expect(await client.send(try Self.message(number)).recipients[0].outcome == .accepted)
+            #expect(await client.send(try Self.message(number), within: nil).recipients[0].outcome == .accepted)
         }
         #expect(sandbox.connectionCount == 3)
         #expect(sandbox.faults == [])
@@ -69,7 +71,7 @@ import Testing
         let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
         let client = try SMTPClient(configuration: Self.configuration(sandbox), group: Self.group)
         for number in 0..<4 {
-            #expect(await client.send(try Self.message(number)).recipients[0].outcome == .accepted)
+            #expect(await client.send(try Self.message(number), within: nil).recipients[0].outcome == .accepted)
         }
         #expect(sandbox.connectionCount == 4)
         await client.shutDown()
@@ -80,7 +82,7 @@ import Testing
         let sandbox = try await SMTPSandbox.start(options: SMTPSandboxOptions(), port: 0, group: Self.group)
         await sandbox.stop()
         let client = try SMTPClient(configuration: Self.configuration(sandbox), group: Self.group)
-        let report = await client.send(try Self.message())
+        let report = await client.send(try Self.message(), within: nil)
         #expect(report.recipients[0].outcome == .retryable)
         #expect(report.recipients[0].reason.contains("cannot connect"))
         await client.shutDown()
@@ -109,7 +111,7 @@ import Testing
         configuration.timeouts.data = short
         configuration.timeouts.finalDot = short
         let client = try SMTPClient(configuration: configuration, group: Self.group)
-        let report = await client.send(try Self.message())
+        let report = await client.send(try Self.message(), within: nil)
         #expect(report.recipients.map(\.outcome) == [outcome], "\(report.recipients[0].reason)")
         await client.shutDown()
         await sandbox.stop()
@@ -120,7 +122,7 @@ import Testing
         options.script = { $0.kind == .content ? .late(.milliseconds(200)) : nil }
         let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
         let client = try SMTPClient(configuration: Self.configuration(sandbox), group: Self.group)
-        #expect(await client.send(try Self.message()).recipients[0].outcome == .accepted)
+        #expect(await client.send(try Self.message(), within: nil).recipients[0].outcome == .accepted)
         await client.shutDown()
         await sandbox.stop()
     }
@@ -131,7 +133,7 @@ import Testing
         let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
         let client = try SMTPClient(configuration: Self.configuration(sandbox), group: Self.group)
         let all = ["a", "b", "c", "d", "e"].map { $0 + "@example.com" }
-        let report = await client.send(try Self.message(to: all))
+        let report = await client.send(try Self.message(to: all), within: nil)
         #expect(report.recipients.map(\.outcome) == [.accepted, .accepted, .permanent, .accepted, .accepted])
         #expect(report.recipients[2].enhanced == SMTPEnhancedStatus(5, 1, 1))
         #expect(sandbox.messages[0].recipients == all.filter { $0 != "c@example.com" })
@@ -150,10 +152,117 @@ import Testing
         var configuration = Self.configuration(sandbox)
         configuration.limits.idle = .milliseconds(50)
         let client = try SMTPClient(configuration: configuration, group: Self.group)
-        #expect(await client.send(try Self.message(1)).recipients[0].outcome == .accepted)
+        #expect(await client.send(try Self.message(1), within: nil).recipients[0].outcome == .accepted)
         for await _ in stream { break }
-        #expect(await client.send(try Self.message(2)).recipients[0].outcome == .accepted)
+        #expect(await client.send(try Self.message(2), within: nil).recipients[0].outcome == .accepted)
         #expect(sandbox.connectionCount == 2)
+        await client.shutDown()
+        await sandbox.stop()
+    }
+
+    // MARK: TLS of the sandbox
+
+    /// A private authority and a certificate for localhost, made by openssl in a folder of the test.
+    private func certificate() throws -> String {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+        process.currentDirectoryURL = folder
+        process.arguments =
+            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+            + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem"]
+            + ["-out", "cert.pem"]
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        return folder.path
+    }
+
+    @Test(.enabled(if: MailTools.has("openssl"), "openssl is missing"), arguments: [false, true])
+    func `the sandbox takes messages over TLS after AUTH, and its faults are found`(isImplicit: Bool) async throws {
+        let folder = try certificate()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        var options = SMTPSandboxOptions()
+        options.certificateFile = "\(folder)/cert.pem"
+        options.keyFile = "\(folder)/key.pem"
+        options.usesImplicitTLS = isImplicit
+        options.users = ["alerts": "correct horse"]
+        let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
+        var configuration = SMTPConfiguration(
+            host: "localhost", port: sandbox.port, security: isImplicit ? .implicitTLS : .startTLS)
+        configuration.certificateAuthoritiesFile = "\(folder)/cert.pem"
+        configuration.credentials = .init(username: "alerts", password: Secret("correct horse"), mechanism: nil)
+        let client = try SMTPClient(configuration: configuration, group: Self.group)
+        for number in 0..<3 {
+            let report = await client.send(try Self.message(number), within: nil)
+            #expect(report.recipients.map(\.outcome) == [.accepted], "\(report)")
+        }
+        #expect(sandbox.messages.allSatisfy { $0.isEncrypted && $0.user == "alerts" })
+        #expect(sandbox.connectionCount == 1 && sandbox.faults == [])
+        await client.shutDown()
+        configuration.credentials?.password = Secret("wrong")
+        let wrong = try SMTPClient(configuration: configuration, group: Self.group)
+        #expect(await wrong.send(try Self.message(), within: nil).recipients.map(\.outcome) == [.unauthorized])
+        await wrong.shutDown()
+        await sandbox.stop()
+    }
+
+    @Test func `a man in the middle who strips STARTTLS gets neither password nor message`() async throws {
+        let heard = Mutex<[String]>([])
+        var options = SMTPSandboxOptions()
+        options.users = ["alerts": "correct horse"]
+        options.offersPlaintextAuthentication = true
+        options.script = { step in
+            heard.withLock { $0.append(step.kind.rawValue) }
+            return nil
+        }
+        let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
+        var configuration = Self.configuration(sandbox, .startTLS)
+        configuration.credentials = .init(username: "alerts", password: Secret("correct horse"), mechanism: nil)
+        let client = try SMTPClient(configuration: configuration, group: Self.group)
+        let report = await client.send(try Self.message(), within: nil)
+        #expect(report.recipients.map(\.outcome) == [.unauthorized])
+        #expect(report.recipients[0].reason == "the server does not offer STARTTLS")
+        #expect(heard.withLock { $0 } == ["connect", "hello"])
+        await client.shutDown()
+        await sandbox.stop()
+    }
+
+    @Test func `what waits when the server cannot be reached fails at once and together`() async throws {
+        var options = SMTPSandboxOptions()
+        options.script = { $0.kind == .connect ? .replyAndClose("421 4.3.2 not now") : nil }
+        let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
+        let client = try SMTPClient(configuration: Self.configuration(sandbox), group: Self.group)
+        let messages = try (0..<20).map { try Self.message($0) }
+        let outcomes = await withTaskGroup(of: SMTPReport.self, returning: [SMTPOutcome].self) { group in
+            for message in messages { group.addTask { await client.send(message, within: nil) } }
+            return await group.reduce(into: []) { $0 += $1.recipients.map(\.outcome) }
+        }
+        #expect(outcomes == Array(repeating: .retryable, count: 20))
+        #expect(sandbox.connectionCount <= 20)
+        await client.shutDown()
+        await sandbox.stop()
+    }
+
+    @Test func `connections stay below their limit`() async throws {
+        let open = Mutex((now: 0, most: 0))
+        var options = SMTPSandboxOptions()
+        options.offersPipelining = false
+        options.script = { step in
+            if step.kind == .connect { open.withLock { $0.most = max($0.most, step.connection) } }
+            return step.kind == .content ? .late(.milliseconds(20)) : nil
+        }
+        let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
+        var configuration = Self.configuration(sandbox)
+        configuration.limits.connectionsMax = 3
+        let client = try SMTPClient(configuration: configuration, group: Self.group)
+        let messages = try (0..<12).map { try Self.message($0) }
+        await withTaskGroup(of: Void.self) { group in
+            for message in messages { group.addTask { _ = await client.send(message, within: nil) } }
+        }
+        #expect(sandbox.messages.count == 12)
+        #expect(open.withLock { $0.most } == 3)
         await client.shutDown()
         await sandbox.stop()
     }

@@ -32,15 +32,21 @@ public final class SMTPClient: Sendable {
             SMTPClientRim(configuration: configuration, tls: tls, eventLoop: loop), eventLoop: loop)
     }
 
-    /// Sends a message and waits for its end, at most the sum of the configured timeouts.
+    /// Sends a message and waits for its end.
     ///
-    /// Cancelling the task does not take back what was written: the answer is awaited all the same.
-    public func send(_ message: SMTPMessage) async -> SMTPReport {
+    /// When the time is over or the task is cancelled the connection is cut: the outcome then is `retryable`, or
+    /// `ambiguous` when the whole message had been written.
+    /// - Parameter time: what the caller has; nil leaves it to the timeouts of the steps.
+    public func send(_ message: SMTPMessage, within time: Duration?) async -> SMTPReport {
         let ticket = tickets.wrappingAdd(1, ordering: .relaxed).newValue
-        return await withCheckedContinuation { continuation in
-            eventLoop.execute { [rim] in
-                rim.value.submit(ticket: ticket, message, continuation)
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                eventLoop.execute { [rim] in
+                    rim.value.submit(ticket: ticket, message, within: time, continuation)
+                }
             }
+        } onCancel: {
+            eventLoop.execute { [rim] in rim.value.cancel(ticket: ticket, "the attempt was cancelled") }
         }
     }
 
@@ -78,7 +84,13 @@ final class SMTPClientRim {
     private let eventLoop: any EventLoop
     private var pool: SMTPPool
     private var connections: [Int: SMTPConnection] = [:]
-    private var continuations: [Int: CheckedContinuation<SMTPReport, Never>] = [:]
+    private struct Waiter {
+        var continuation: CheckedContinuation<SMTPReport, Never>
+        var timer: Scheduled<Void>?
+    }
+
+    private var waiters: [Int: Waiter] = [:]
+    private var cancelledEarly: Set<Int> = []
     private var actions: [SMTPPool.Action] = []
     private var isPerforming = false
 
@@ -89,9 +101,36 @@ final class SMTPClientRim {
         pool = SMTPPool(limits: configuration.limits, usesPipelining: configuration.usesPipelining)
     }
 
-    func submit(ticket: Int, _ message: SMTPMessage, _ continuation: CheckedContinuation<SMTPReport, Never>) {
-        continuations[ticket] = continuation
+    func submit(
+        ticket: Int, _ message: SMTPMessage, within time: Duration?,
+        _ continuation: CheckedContinuation<SMTPReport, Never>
+    ) {
+        guard cancelledEarly.remove(ticket) == nil else {
+            let failure = SMTPFailure(outcome: .retryable, reason: "the attempt was cancelled")
+            continuation.resume(returning: SMTPReport(all: message.recipients, failure: failure, isUntouched: true))
+            return
+        }
+        var timer: Scheduled<Void>?
+        if let time {
+            let delay = TimeAmount.nanoseconds(time.wholeMilliseconds.multipliedReportingOverflow(by: 1_000_000).0)
+            timer = eventLoop.assumeIsolated().scheduleTask(in: delay) {
+                self.cancel(ticket: ticket, "the time for the attempt is over")
+            }
+        }
+        waiters[ticket] = Waiter(continuation: continuation, timer: timer)
         pool.submit(SMTPPool.Request(ticket: ticket, message: message), now: now, into: &actions)
+        perform()
+    }
+
+    /// Ends an attempt early. A cancellation may overtake the submission, or come after the end; both are remembered
+    /// for a while.
+    func cancel(ticket: Int, _ reason: String) {
+        guard waiters[ticket] != nil else {
+            if cancelledEarly.count >= configuration.limits.waitingMax { cancelledEarly.removeAll() }
+            cancelledEarly.insert(ticket)
+            return
+        }
+        pool.cancel(ticket: ticket, reason, into: &actions)
         perform()
     }
 
@@ -116,7 +155,11 @@ final class SMTPClientRim {
             case .open(let id): open(id)
             case .submit(let id, let request): connections[id]?.submit(ticket: request.ticket, request.message)
             case .quit(let id): connections[id]?.quit()
-            case .finish(let ticket, let report): continuations.removeValue(forKey: ticket)?.resume(returning: report)
+            case .abort(let id, let reason): connections[id]?.abort(reason)
+            case .finish(let ticket, let report):
+                guard let waiter = waiters.removeValue(forKey: ticket) else { continue }
+                waiter.timer?.cancel()
+                waiter.continuation.resume(returning: report)
             }
         }
         actions.removeAll(keepingCapacity: true)

@@ -1,7 +1,7 @@
 public import Core
 
 /// Where and how a server is reached, and how long its answers may take.
-public struct SMTPConfiguration: Sendable {
+public struct SMTPConfiguration: Sendable, Hashable {
     /// How the connection is protected.
     public enum Security: String, Sendable, CaseIterable {
         /// Plain greeting, then STARTTLS, which must succeed; nothing is sent in the clear but EHLO.
@@ -19,7 +19,7 @@ public struct SMTPConfiguration: Sendable {
     }
 
     /// A user name and its password.
-    public struct Credentials: Sendable {
+    public struct Credentials: Sendable, Hashable {
         public var username: String
         public var password: Secret
         /// The one mechanism to use; nil takes PLAIN, else LOGIN, of those the server offers.
@@ -66,7 +66,7 @@ public struct SMTPConfiguration: Sendable {
 ///
 /// The answer to the final dot has ten minutes: a server that has accepted a message but answers after we gave up has
 /// made a duplicate. Source: RFC 5321 section 4.5.3.2.
-public struct SMTPTimeouts: Sendable, Equatable {
+public struct SMTPTimeouts: Sendable, Hashable {
     public var connect: Duration
     public var greeting: Duration
     public var hello: Duration
@@ -90,7 +90,7 @@ public struct SMTPTimeouts: Sendable, Equatable {
 }
 
 /// What one server is asked to bear.
-public struct SMTPLimits: Sendable, Equatable {
+public struct SMTPLimits: Sendable, Hashable {
     /// Connections open at a time; most mailboxes allow 3.
     public var connectionsMax: Int
     /// Messages on one connection before it is closed.

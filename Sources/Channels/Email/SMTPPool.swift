@@ -16,6 +16,8 @@ struct SMTPPool {
         case open(connection: Int)
         case submit(connection: Int, Request)
         case quit(connection: Int)
+        /// Cuts the connection; what it had in flight is completed by that.
+        case abort(connection: Int, reason: String)
         case finish(ticket: Int, SMTPReport)
     }
 
@@ -74,6 +76,18 @@ struct SMTPPool {
             actions.append(.finish(ticket: ticket, report))
         }
         assign(now: now, into: &actions)
+    }
+
+    /// Gives a message up: one that waits is answered, one in flight loses its connection.
+    mutating func cancel(ticket: Int, _ reason: String, into actions: inout [Action]) {
+        if let index = waiting.firstIndex(where: { $0.ticket == ticket }) {
+            fail(waiting.remove(at: index), reason, into: &actions)
+        } else if let (id, request) = inFlight[ticket] {
+            // Not a second try: the message itself must not go back to the queue.
+            inFlight[ticket] = (id, Request(ticket: request.ticket, message: request.message, isSecondTry: true))
+            connections[id]?.isRetired = true
+            actions.append(.abort(connection: id, reason: reason))
+        }
     }
 
     /// A connection is closed or takes nothing more; its messages have been completed before.
