@@ -163,6 +163,8 @@ struct RowTable: Sendable {
         }
         let wasAlive = entry.isKnown && !entry.isDeleted
         if event.kind == .upsert { event.kind = wasAlive ? .update : .insert }
+        // The delete of the same commit was judged already: the row is rewritten, not new.
+        if event.kind == .insert, !isNewer, entry.isDeleted { event.kind = .update }
         let isUnchanged =
             event.disposition == .noOp || (isNewer && wasAlive && event.imageHash == entry.imageHash)
         fillRemembered(&event, place, &scratch)
@@ -172,7 +174,8 @@ struct RowTable: Sendable {
             return settle(&event, .noOp)
         }
         if event.flags.contains(.half) {
-            pair(&event, place, wasAlive: wasAlive, &runs, &scratch)
+            pair(
+                &event, place, isInsert: rank == RowEntry.rankInsert, wasAlive: wasAlive, &runs, &scratch)
         } else {
             settle(&event, .judge)
         }
@@ -180,13 +183,12 @@ struct RowTable: Sendable {
 
     /// Joins a new image with the half that came before it, or lets it wait for the one that comes after.
     private mutating func pair(
-        _ event: inout ChangeEvent, _ place: Int, wasAlive: Bool, _ runs: inout Set<PairRun>,
+        _ event: inout ChangeEvent, _ place: Int, isInsert: Bool, wasAlive: Bool, _ runs: inout Set<PairRun>,
         _ scratch: inout RowScratch
     ) {
         let (epoch, version) = (event.epoch, event.version)
-        let wanted: ChangeEvent.Kind = event.kind == .insert ? .delete : .preimage
         let half = waits.first(entries[place].waiting) {
-            $0.kind == wanted && $0.epoch == epoch && $0.version == version
+            $0.kind == (isInsert ? .delete : .preimage) && $0.epoch == epoch && $0.version == version
         }
         if let half {
             let other = placed(waits.remove(half, first: &entries[place].waiting), &scratch)
@@ -197,7 +199,7 @@ struct RowTable: Sendable {
             return settle(&event, other.imageHash == event.imageHash ? .noOp : .judge)
         }
         // A first insert has no other half; one of a row that exists may be half of a rewrite.
-        let expects = event.kind == .update || (event.kind == .insert && wasAlive)
+        let expects = !isInsert || wasAlive
         guard readsBefore, !remembersValues, expects else { return settle(&event, .judge) }
         let run = PairRun(table: index, epoch: epoch, rowKeyHash: event.rowKeyHash, version: version)
         if runs.remove(run) != nil {
@@ -313,7 +315,8 @@ struct RowTable: Sendable {
     mutating func endBatch(_ scratch: inout RowScratch) -> [PairRun] {
         if !waits.fresh.isEmpty {
             if !readsBefore || remembersValues {
-                for half in waits.freshWaiting {
+                // A place that was freed and taken again in this batch occurs twice.
+                for half in waits.fresh where waits.pool[Int(half)].isUsed {
                     let hash = waits.pool[Int(half)].event.rowKeyHash
                     _ = release(half, entries.find(hash, commitTime: newestCommit), &scratch)
                 }

@@ -103,9 +103,6 @@ struct RowWaits: Sendable {
         fresh.removeAll(keepingCapacity: true)
     }
 
-    /// The halves that came with the present batch and still wait.
-    var freshWaiting: [Int32] { fresh.filter { pool[Int($0)].isUsed } }
-
     /// Starts the clock of halves that came since the last tick; returns those whose wait has lasted `wait`.
     mutating func expired(now: Int64, wait: Int64) -> [Int32] {
         for index in undatedStart..<queue.count { queue[index].deadline = now + wait }
