@@ -43,6 +43,7 @@ extension AlertStateMachine {
         case (.firing, nil):
             resolve(&alert, reason: TransitionReason.dueMoved, moment: moment, into: &transitions)
             alert.dueAt = due
+            alert.severity = pendingSeverity
             wait(&alert, reason: TransitionReason.dueSet, moment: moment, into: &transitions)
         case (.firing, let target?):
             if target != alert.severity {
@@ -55,8 +56,11 @@ extension AlertStateMachine {
         case (_, let target?):
             fire(&alert, at: target, reason: reason, moment: moment, into: &transitions)
         case (_, nil):
-            alert.severity = policy.warnMilliseconds > 0 ? .warning : policy.dueSeverity
+            alert.severity = pendingSeverity
             wait(&alert, reason: TransitionReason.dueSet, moment: moment, into: &transitions)
         }
     }
+
+    /// What fires first.
+    private var pendingSeverity: Severity { policy.warnMilliseconds > 0 ? .warning : policy.dueSeverity }
 }
