@@ -56,6 +56,12 @@ public struct ByteReadError: Error, Equatable, CustomStringConvertible {
     public var message: String
     public var byteOffset: Int
     public var description: String { "\(message) at byte \(byteOffset)" }
+
+    /// Says what is wrong where.
+    public init(message: String, byteOffset: Int) {
+        self.message = message
+        self.byteOffset = byteOffset
+    }
 }
 
 /// Reads what ``ByteWriter`` wrote; damaged input is an error, never a crash.
