@@ -111,15 +111,17 @@ struct Seeded: RandomNumberGenerator {
     }
 
     @Test(arguments: rules.indices) func `one go, batches and restarts tell the same story`(_ index: Int) throws {
-        for seed in 1...60 {
+        for seed in 1...40 {
             var random = Seeded(state: UInt64(seed * 1000 + index))
             let changes = ReplayTests.stream(&random, count: 120)
             let expected = try ReplayTests.run(ReplayTests.rules[index], changes, .atOnce, &random)
             for way in [Way.batches, .restarts] {
                 let found = try ReplayTests.run(ReplayTests.rules[index], changes, way, &random)
-                #expect(found.0 == expected.0, "seed \(seed), rule \(index), \(way)")
-                #expect(found.1 == expected.1, "seed \(seed), rule \(index), \(way): stored alerts")
-                guard found == expected else { return }
+                let isSameStory = found.0 == expected.0
+                let areSameAlerts = found.1 == expected.1
+                #expect(isSameStory, "seed \(seed), rule \(index), \(way)")
+                #expect(areSameAlerts, "seed \(seed), rule \(index), \(way): stored alerts")
+                guard isSameStory, areSameAlerts else { return }
             }
         }
     }

@@ -224,6 +224,7 @@ public struct AlertStateMachine: Sendable {
         alert.state = .pending
         alert.pendingSince = moment.time
         alert.firingSince = nil
+        alert.resolvedAt = nil
         emit(.pending, &alert, reason: reason, at: moment, isEpisodeOpen: true, into: &transitions)
     }
 

@@ -25,15 +25,12 @@ extension RuleEvaluator {
         }
         let slot = findSlot(row, frame.spaces.1, batch)
         var deadline: (until: Verdict, due: DueTime) = (.no, .none)
+        var opens = Severity.allCases.contains { verdicts[$0] == .yes }
         if rule.policy.kind == .deadline {
             deadline = judgeDeadline(row, rule, frame, batch, &output)
-            if slot == nil {
-                guard deadline.until == .no, case .at = deadline.due else { return }
-            }
-        } else if slot == nil, Severity.allCases.allSatisfy({ verdicts[$0] != .yes }) {
-            return
+            if case .at = deadline.due { opens = deadline.until == .no } else { opens = false }
         }
-        guard let slot = slot ?? openSlot(row, rule, frame.spaces.1, batch, &output),
+        guard slot != nil || opens, let slot = slot ?? openSlot(row, rule, frame.spaces.1, batch, &output),
             var alert = states[row.rule].alerts[Int(slot)]
         else { return }
         let before = alert
@@ -42,6 +39,14 @@ extension RuleEvaluator {
         _ = machine.runTimers(
             &alert, upTo: row.event.commitTime, versionFloor: .max, isBootstrap: isBootstrapping,
             into: &output.transitions)
+        if !alert.isOpen, before.isOpen {
+            // A hold was over: what the row says now is about a new alert.
+            guard opens else {
+                settle(alert, before: before, rule: row.rule, slot: slot, &output)
+                return
+            }
+            alert = alert.succeeded(at: row.event.commitTime)
+        }
         noteRow(&alert, row, rule)
         let texts = RowTexts(rule: rule, frame: copy frame)
         let moment = AlertStateMachine.Moment(
@@ -114,8 +119,11 @@ extension RuleEvaluator {
     /// Notes which row speaks for the alert now.
     private func noteRow(_ alert: inout Alert, _ row: RowContext, _ rule: Rule) {
         if rule.isKeyedByRow {
-            guard alert.newestRow == nil else { return }
-        } else if rule.policy.across == .any || row.event.isLate {
+            // Only which row it is: its order is the row memory's business.
+            alert.newestRow = NewestRow(digest: row.event.rowKeyHash, eventTime: .epoch, version: 0)
+            return
+        }
+        if rule.policy.across == .any || row.event.isLate {
             return
         }
         alert.newestRow = NewestRow(
@@ -304,6 +312,16 @@ extension RuleEvaluator {
                 return (until, .unknown)
             }
         }
+    }
+}
+
+extension Alert {
+    /// The alert of the same key before its next episode.
+    fileprivate func succeeded(at time: Timestamp) -> Alert {
+        var next = Alert(
+            rule: rule, table: table, owner: owner, keyColumns: keyColumns, keyTexts: keyTexts, at: time)
+        next.episode = episode
+        return next
     }
 }
 

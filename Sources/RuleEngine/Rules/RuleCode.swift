@@ -26,5 +26,4 @@ enum RuleCode {
     static let noTables = "R019"
     /// A condition that says the same for every row.
     static let constantCondition = "R020"
-    static let badColumnType = "R021"
 }

@@ -55,11 +55,6 @@ public struct RuleSet: Sendable {
     public static var schema: ConfigSchema {
         ConfigSchema.describing(title: "AlertRouter rules") { RuleFileDraft($0) }
     }
-
-    /// The JSON Schema of `tables.yaml`.
-    public static var tablesSchema: ConfigSchema {
-        ConfigSchema.describing(title: "AlertRouter tables") { TableFile($0) }
-    }
 }
 
 /// Loads the files of a rule set.
@@ -93,8 +88,8 @@ struct RuleLoader {
     }
 
     private mutating func loadTables(_ file: ConfigFile) {
-        let tables = reader.mapping(of: file, TableFile.init)
-        for declaration in tables?.declarations ?? [] { scopes.append(RuleScope(declaration: declaration)) }
+        let tables = reader.mapping(of: file, TableDeclarations.init)
+        for declaration in tables?.tables ?? [] { scopes.append(RuleScope(declaration: declaration)) }
     }
 
     private func catalog() -> TableCatalog {
