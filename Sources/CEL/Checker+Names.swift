@@ -37,6 +37,9 @@ extension Checker {
         }
         let type: CELType
         switch resolution {
+        case .slot where unknown != nil && environment.isChecked:
+            // A field that the declared struct does not have.
+            return unknown.map { unknownColumn(path, $0, node) } ?? .error
         case .slot(let slot, let slotType):
             checked.names[part] = .slot(slot, slotType)
             type = slotType

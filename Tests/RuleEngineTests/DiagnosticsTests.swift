@@ -52,7 +52,7 @@ import Testing
             texts.append(try String(contentsOfFile: "\(Places.root.path)/rules/\(name).yaml", encoding: .utf8))
         }
         let pieces = ["{{", "}}", "\"", "'", ":", "- ", "[", "}", "\n", "\t", "after.", "before", "(", "&&", "é", "|", ">"]
-        for _ in 0..<600 {
+        for _ in 0..<200 {
             var scalars = Array((texts.randomElement(using: &random) ?? "").unicodeScalars)
             for _ in 0..<Int.random(in: 1...4, using: &random) where !scalars.isEmpty {
                 let start = Int.random(in: 0..<scalars.count, using: &random)

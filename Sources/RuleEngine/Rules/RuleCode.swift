@@ -21,9 +21,8 @@ enum RuleCode {
     static let badRecipient = "R014"
     static let notYetSupported = "R015"
     static let unknownReceiver = "R016"
-    static let notInTemplates = "R017"
-    static let tooMany = "R018"
-    static let noTables = "R019"
+    static let tooMany = "R017"
+    static let noTables = "R018"
     /// A condition that says the same for every row.
-    static let constantCondition = "R020"
+    static let constantCondition = "R019"
 }

@@ -180,9 +180,13 @@ struct RuleCompiler {
     }
 
     private func compile(_ text: ConfigText, expecting type: CELType?) -> CompileResult {
+        let environment = scope.environment(isTemplate: false)
         let map = SourceMap(file: text.file, lines: text.lineStarts)
-        let result = CEL.compile(text.value, at: map, in: scope.environment(isTemplate: false), expecting: type)
-        for diagnostic in result.diagnostics { reader.report(diagnostic) }
+        let result = CEL.compile(text.value, at: map, in: environment, expecting: type)
+        if !result.diagnostics.isEmpty {
+            let exact = CEL.compile(text.value, at: text.ownMap, in: environment, expecting: type)
+            for diagnostic in exact.diagnostics { reader.report(text.placed(diagnostic)) }
+        }
         return result
     }
 
@@ -193,17 +197,39 @@ struct RuleCompiler {
     }
 
     private mutating func template(_ text: ConfigText) -> Template? {
+        let environment = scope.environment(isTemplate: true)
+        let variables = TemplateVariables(keyColumns: templateKey)
         let map = SourceMap(file: text.file, lines: text.lineStarts)
         let (template, diagnostics, references) = Template.compile(
-            text.value, at: map, in: scope.environment(isTemplate: true),
-            variables: TemplateVariables(keyColumns: templateKey))
-        for diagnostic in diagnostics { reader.report(diagnostic) }
+            text.value, at: map, in: environment, variables: variables)
+        if !diagnostics.isEmpty {
+            let exact = Template.compile(text.value, at: text.ownMap, in: environment, variables: variables)
+            for diagnostic in exact.diagnostics { reader.report(text.placed(diagnostic)) }
+        }
         reads.scalars = reads.scalars || Reads(references).scalars
         for case (let path, .slot(let slot, _)) in references.map({ ($0.path, $0.resolution) }) {
             let column = Rule.TextColumn(path: path.joined(separator: "."), slot: slot)
             if !textColumns.contains(column) { textColumns.append(column) }
         }
         return template
+    }
+}
+
+extension ConfigText {
+    /// Positions within the text itself; ``placed(_:)`` takes them to the file.
+    ///
+    /// A map by lines is exact only where each line of the text is one of the file; folded and quoted texts are not so.
+    fileprivate var ownMap: SourceMap {
+        let count = 1 + value.unicodeScalars.count { $0 == "\n" }
+        return SourceMap(file: file, lines: (1...count).map { ($0, 1) })
+    }
+
+    fileprivate func placed(_ diagnostic: Diagnostic) -> Diagnostic {
+        func place(_ place: SourcePosition) -> SourcePosition { position(line: place.line, column: place.column) }
+        var placed = diagnostic
+        placed.position = place(diagnostic.position)
+        placed.notes = diagnostic.notes.map { .init(position: $0.position.map(place), message: $0.message) }
+        return placed
     }
 }
 
