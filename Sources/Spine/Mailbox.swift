@@ -1,0 +1,102 @@
+internal import Core
+internal import Synchronization
+
+/// The one queue a worker's loop waits on: source events, commands, results of commits, timers.
+///
+/// Producers of source events wait until their last delivery was taken, so what is queued stays bounded by one delivery;
+/// commands and results are bounded by their senders, who each wait for an answer.
+final class Mailbox<Item: Sendable>: Sendable {
+    private struct State {
+        var items: [Item] = []
+        var reader: CheckedContinuation<Void, Never>?
+        var producer: CheckedContinuation<Void, Never>?
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+
+    /// Queues an item and wakes the reader.
+    func post(_ item: Item) {
+        let reader = state.withLock { state in
+            state.items.append(item)
+            return state.takeReader()
+        }
+        reader?.resume()
+    }
+
+    /// Queues an item and waits until the reader has taken all that is queued; for the one producer of source events.
+    func deliver(_ item: Item) async {
+        post(item)
+        await withCheckedContinuation { continuation in
+            let isTaken = state.withLock { state in
+                if state.items.isEmpty || state.isClosed { return true }
+                state.producer = continuation
+                return false
+            }
+            if isTaken { continuation.resume() }
+        }
+    }
+
+    /// No more items are taken: a waiting producer and reader go on.
+    func close() {
+        let (reader, producer) = state.withLock { state in
+            state.isClosed = true
+            let producer = state.producer
+            state.producer = nil
+            return (state.takeReader(), producer)
+        }
+        reader?.resume()
+        producer?.resume()
+    }
+
+    /// Takes everything queued; waits for the first item until `deadline`, where there is one.
+    func take(until deadline: Timestamp?, clock: any WallClock) async -> [Item] {
+        if let items = takeNow(), !items.isEmpty { return items }
+        await wait(until: deadline, clock: clock)
+        return takeNow() ?? []
+    }
+
+    private func takeNow() -> [Item]? {
+        let (items, producer) = state.withLock { state in
+            let items = state.items
+            state.items = []
+            let producer = state.producer
+            state.producer = nil
+            return (items, producer)
+        }
+        producer?.resume()
+        return items
+    }
+
+    private func wait(until deadline: Timestamp?, clock: any WallClock) async {
+        guard let deadline else { return await waitForItem() }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.waitForItem() }
+            group.addTask { try? await clock.sleep(until: deadline) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func waitForItem() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isReady = state.withLock { state in
+                    if !state.items.isEmpty || state.isClosed || Task.isCancelled { return true }
+                    state.reader = continuation
+                    return false
+                }
+                if isReady { continuation.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.takeReader() }?.resume()
+        }
+    }
+}
+
+extension Mailbox.State {
+    fileprivate mutating func takeReader() -> CheckedContinuation<Void, Never>? {
+        defer { reader = nil }
+        return reader
+    }
+}
