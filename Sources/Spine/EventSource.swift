@@ -18,6 +18,8 @@ public struct PartitionRange: Sendable, Equatable {
 
 /// What an event source reports.
 public enum SourceEvent: Sendable {
+    /// An assignment took effect: what comes before it belongs to an older one.
+    case assigned(generation: Int)
     case batch(RawBatch)
     /// Everything up to `offset` was read and a live leader has no more; `isLive` is false where that is unknown.
     case endOfPartition(TopicPartition, offset: Int64, isLive: Bool)
@@ -40,7 +42,9 @@ public protocol EventSource: Sendable {
     /// The first offset at or after a time, per partition; the end where there is none.
     func offsets(at time: Timestamp) async throws -> [TopicPartition: Int64]
     /// Replaces the assignment: reading begins at these offsets.
-    func assign(_ offsets: [TopicPartition: Int64]) async throws
+    ///
+    /// ``SourceEvent/assigned(generation:)`` comes before the first event of the new assignment.
+    func assign(_ offsets: [TopicPartition: Int64], generation: Int) async throws
     /// The next events, in order per partition; nil after shutdown. One caller at a time.
     func next() async throws -> [SourceEvent]?
     /// Tells lag tools how far the group is; may be dropped, never blocks.

@@ -1,0 +1,89 @@
+public import ChangeEvents
+public import Core
+public import Store
+
+/// What a decision is made with, besides the state and the input. Nothing else may be read.
+public struct DecisionContext: Sendable {
+    /// Wall-clock time, for records and for what is sent; never for conditions.
+    public var now: Timestamp
+    /// The table clock of each table of the catalog; nil where no row has set it going.
+    public var tableClocks: [Timestamp?]
+    /// The worker has not yet passed what Kafka held at its first start.
+    public var isBootstrap: Bool
+
+    /// Gathers what a decision is made with.
+    public init(now: Timestamp, tableClocks: [Timestamp?], isBootstrap: Bool) {
+        self.now = now
+        self.tableClocks = tableClocks
+        self.isBootstrap = isBootstrap
+    }
+}
+
+/// What a decision changes in the store, besides offsets.
+public struct Decision: Sendable {
+    /// Applies the changes; runs on the writer, in the transaction that also moves the offsets.
+    public var apply: @Sendable (any StoreTransaction) throws -> Void
+    /// An estimate of the bytes it writes.
+    public var byteCount: Int
+    /// New rows wait in the outbox once it is committed.
+    public var hasOutboxRows: Bool
+
+    /// Describes a decision.
+    public init(byteCount: Int, hasOutboxRows: Bool, apply: @escaping @Sendable (any StoreTransaction) throws -> Void) {
+        self.byteCount = byteCount
+        self.hasOutboxRows = hasOutboxRows
+        self.apply = apply
+    }
+}
+
+/// A fact about the router itself, as a row of the built-in table `router_health`.
+public struct HealthFact: Sendable, Equatable {
+    /// What part it is about, such as `receiver`, `rule`, `partition`, `store`, `reload`.
+    public var component: String
+    /// Which one, such as the receiver's name.
+    public var subject: String
+    /// False while something is wrong.
+    public var isHealthy: Bool
+    /// What an operator has to know; holds no secret and no row bytes.
+    public var detail: String
+
+    /// States a fact.
+    public init(component: String, subject: String, isHealthy: Bool, detail: String) {
+        self.component = component
+        self.subject = subject
+        self.isHealthy = isHealthy
+        self.detail = detail
+    }
+}
+
+/// The policy of a worker: a synchronous value that turns inputs into decisions. No clock, no I/O, no await.
+///
+/// The state it holds is the top of the stack of overlays. When a commit fails it is thrown away and loaded anew.
+public protocol Decider {
+    /// What operators ask for; committed like a batch and answered after the commit.
+    associatedtype Command: Sendable
+    /// What a command answers.
+    associatedtype Reply: Sendable
+
+    /// Tables, formats and the columns that are read; changes with ``catalogVersion``.
+    var catalog: TableCatalog { get }
+    /// Grows when the catalog is replaced: the worker then checkpoints its memory and decodes anew.
+    var catalogVersion: Int { get }
+    /// The hash of each rule or sync, as checkpoints name them.
+    var ruleHashes: [String: String] { get }
+
+    /// Drops all state and loads what is stored.
+    mutating func load(from reader: any StoreReader) throws
+    /// Judges a batch: the events whose disposition says so, in order. Nil where nothing changes.
+    mutating func decide(_ batch: ChangeBatch, context: DecisionContext) -> Decision?
+    /// When the next timer of a table runs, by its table clock; nil where none waits.
+    func nextTimer(table: Int) -> Timestamp?
+    /// Runs all timers that the table clocks have passed.
+    mutating func advance(context: DecisionContext) -> Decision?
+    /// Carries out a command.
+    mutating func perform(_ command: Command, context: DecisionContext) -> (decision: Decision?, reply: Reply)
+    /// Takes note of facts about the router itself.
+    mutating func note(_ facts: [HealthFact], context: DecisionContext) -> Decision?
+    /// The worker has passed what Kafka held at its first start: tells once what is open.
+    mutating func endBootstrap(context: DecisionContext) -> Decision?
+}
