@@ -49,14 +49,18 @@ final class Mailbox<Item: Sendable>: Sendable {
         producer?.resume()
     }
 
+    /// Takes everything queued without waiting.
+    func takeWaiting() -> [Item] { takeNow() }
+
     /// Takes everything queued; waits for the first item until `deadline`, where there is one.
     func take(until deadline: Timestamp?, clock: any WallClock) async -> [Item] {
-        if let items = takeNow(), !items.isEmpty { return items }
+        let items = takeNow()
+        if !items.isEmpty { return items }
         await wait(until: deadline, clock: clock)
-        return takeNow() ?? []
+        return takeNow()
     }
 
-    private func takeNow() -> [Item]? {
+    private func takeNow() -> [Item] {
         let (items, producer) = state.withLock { state in
             let items = state.items
             state.items = []

@@ -1,0 +1,114 @@
+internal import ChangeEvents
+internal import Core
+internal import Logging
+internal import Store
+
+extension Worker {
+    /// Hands the pending unit over when it has effects or the writer is idle; waits while too much is in flight.
+    ///
+    /// Offsets of batches without effects are joined while a commit is under way (ADR 0002).
+    func flush(_ state: inout WorkerState<D>, isForced: Bool) async throws {
+        guard !state.pending.isEmpty else { return }
+        let inFlight = state.inFlight.unitCount
+        guard isForced || state.pending.hasEffects || inFlight == 0 || state.pending.byteCount > 1 << 20 else { return }
+        submit(&state) { _ in }
+        metrics.unitsInFlight.set(Double(inFlight + 1))
+        await state.inFlight.waitUntil(
+            unitsMax: configuration.unitsInFlightMax, bytesMax: configuration.bytesInFlightMax)
+        if state.inFlight.failure != nil { throw failure(of: state) }
+    }
+
+    /// Hands the pending unit to the writer; `answered` is called after its commit.
+    func submit(
+        _ state: inout WorkerState<D>, answered: @escaping @Sendable (Result<Void, any Error>) -> Void
+    ) {
+        let unit = state.pending
+        state.pending = PendingUnit()
+        for (partition, offset) in unit.offsets { state.submitted[partition] = offset.next }
+        let clocks = clocksToStore(&state, hasEffects: unit.hasEffects)
+        let kind = "\(configuration.name).table_clock"
+        let byteCount = unit.byteCount + 256
+        let inFlight = state.inFlight
+        inFlight.begin(byteCount: byteCount)
+        metrics.units.add()
+        store.submit(byteCount: byteCount, chain: state.chain) { transaction in
+            for (partition, offset) in unit.offsets {
+                try transaction.advanceOffset(
+                    topic: partition.topic, partition: partition.partition, expected: offset.expected,
+                    next: offset.next)
+            }
+            for (table, time) in clocks {
+                try transaction.upsertState(StateRecord(kind: kind, key: table, dueAt: time, bytes: []))
+            }
+            for letter in unit.deadLetters { try transaction.insertDeadLetter(letter) }
+            for run in unit.pairRuns { try transaction.insertPairRun(run) }
+            for decision in unit.decisions { try decision.apply(transaction) }
+        } completion: { [source, mailbox, onOutboxRows] result in
+            switch result {
+            case .success:
+                inFlight.end(byteCount: byteCount, failure: nil)
+                if !unit.offsets.isEmpty { source.commit(unit.offsets.mapValues(\.next)) }
+                if unit.hasOutboxRows { onOutboxRows() }
+            case .failure(let error):
+                inFlight.end(byteCount: byteCount, failure: error)
+                mailbox.post(.commitFailed)
+            }
+            answered(result)
+        }
+    }
+
+    /// Clocks whose stored value is worth writing: with effects always, else when they moved by a second.
+    private func clocksToStore(_ state: inout WorkerState<D>, hasEffects: Bool) -> [(String, Timestamp)] {
+        var changed: [(String, Timestamp)] = []
+        for (index, clock) in state.clocks.enumerated() where clock.now != .distantPast {
+            let stored = state.storedClocks[index] ?? .distantPast
+            guard clock.now > stored, hasEffects || clock.now.milliseconds(since: stored) >= 1000 else { continue }
+            state.storedClocks[index] = clock.now
+            changed.append((state.decider.catalog.tables[index].name, clock.now))
+        }
+        return changed
+    }
+
+    func checkpointIfDue(_ state: inout WorkerState<D>) async throws {
+        guard state.eventsSinceCheckpoint > 0 else { return }
+        let age = clock.now().milliseconds(since: state.lastCheckpointAt)
+        guard
+            state.eventsSinceCheckpoint >= configuration.checkpointEventsMax
+                || age >= configuration.checkpointInterval.wholeMilliseconds
+        else { return }
+        try await checkpoint(&state)
+    }
+
+    /// Writes memory with the offsets it covers. It is complete only when its last job is committed, and every unit it
+    /// covers was handed over before, so it can never be ahead of the stored offsets.
+    func checkpoint(_ state: inout WorkerState<D>) async throws {
+        try await flush(&state, isForced: true)
+        let chunks = state.memory.checkpoint()
+        let offsets = state.submitted.merging(state.next.filter { state.submitted[$0.key] == nil }) { old, _ in old }
+        let hashes = state.decider.ruleHashes
+        let name = configuration.name
+        let now = clock.now()
+        state.eventsSinceCheckpoint = 0
+        state.lastCheckpointAt = now
+        let inFlight = state.inFlight
+        let byteCount = chunks.reduce(0) { $0 + $1.count }
+        inFlight.begin(byteCount: 0)
+        // One job keeps it in one transaction: a crash leaves the older checkpoint.
+        store.submit(byteCount: byteCount, chain: state.chain) { transaction in
+            let id = try transaction.beginCheckpoint(name: name, at: now)
+            for chunk in chunks { try transaction.appendCheckpointChunk(id: id, bytes: chunk) }
+            try transaction.completeCheckpoint(id: id, offsets: offsets, ruleHashes: hashes, at: now)
+            try transaction.deletePairRuns(before: now.adding(.seconds(-86_400)), countMax: 10_000)
+        } completion: { [mailbox, metrics] result in
+            switch result {
+            case .success:
+                inFlight.end(byteCount: 0, failure: nil)
+                metrics.checkpoints.add()
+            case .failure(let error):
+                inFlight.end(byteCount: 0, failure: error)
+                mailbox.post(.commitFailed)
+            }
+        }
+        await inFlight.waitUntil(unitsMax: configuration.unitsInFlightMax, bytesMax: configuration.bytesInFlightMax)
+    }
+}

@@ -1,0 +1,254 @@
+internal import ChangeEvents
+internal import Core
+internal import Logging
+internal import Store
+
+/// Keys of the small free table, prefixed by the worker's name.
+struct MetaKeys {
+    let worker: String
+    var firstRead: String { "\(worker).first_read" }
+    var bootstrapEnds: String { "\(worker).bootstrap_ends" }
+    static let restored = "store.restored"
+}
+
+extension Worker {
+    /// What a start or a new start after a failed commit does: load what is stored, plan, replay memory, assign.
+    func start(_ state: inout WorkerState<D>) async throws {
+        let facts = try await gatherFacts(&state)
+        let plan = try StartPlan.make(facts, options: configuration.start)
+        for gap in plan.acceptedGaps { logger.warning("gap accepted", metadata: ["gap": "\(gap)"]) }
+        try await storePlan(plan, facts: facts, &state)
+        try await replay(plan, &state)
+        state.next = plan.judge
+        state.passed = [:]
+        try await assign(plan.judge, &state)
+        state.lastCheckpointAt = clock.now()
+        metrics.bootstrapping.set(state.isBootstrap ? 1 : 0)
+        logger.info(
+            "worker started",
+            metadata: [
+                "worker": "\(configuration.name)", "partitions": "\(plan.judge.count)",
+                "bootstrapping": "\(state.isBootstrap)",
+            ])
+    }
+
+    func assign(_ offsets: [TopicPartition: Int64], _ state: inout WorkerState<D>) async throws {
+        state.generation += 1
+        state.isAssigned = false
+        do {
+            try await source.assign(offsets, generation: state.generation)
+        } catch {
+            throw WorkerError(.source, "assigning partitions failed: \(error)")
+        }
+    }
+
+    private func gatherFacts(_ state: inout WorkerState<D>) async throws -> StartFacts {
+        let ranges: [PartitionRange]
+        let committed: [TopicPartition: Int64]
+        var atTimestamp: [TopicPartition: Int64] = [:]
+        let hasStored = try store.read { try !$0.offsets().isEmpty }
+        do {
+            ranges = try await source.partitions()
+            committed = hasStored ? [:] : try await source.committedOffsets()
+            if !hasStored, case .timestamp(let time)? = configuration.start.position {
+                atTimestamp = try await source.offsets(at: time)
+            }
+        } catch {
+            throw WorkerError(.source, "Kafka could not be asked for partitions and offsets: \(error)")
+        }
+        let keys = MetaKeys(worker: configuration.name)
+        let name = configuration.name
+        var decider = state.decider
+        var memory = state.memory
+        var clockValues: [String: Timestamp] = [:]
+        let catalog = decider.catalog
+        let stored = try store.read { reader in
+            try decider.load(from: reader)
+            try reader.forEachState(kind: "\(name).table_clock") { record in
+                if let time = record.dueAt { clockValues[record.key] = time }
+            }
+            var checkpointOffsets: [TopicPartition: Int64] = [:]
+            if let checkpoint = try reader.checkpoint(name: name) {
+                let chunks = try (0..<checkpoint.chunkCount).compactMap {
+                    try reader.checkpointChunk(id: checkpoint.id, index: $0)
+                }
+                memory = try RowMemory(catalog: catalog, restoring: chunks)
+                checkpointOffsets = checkpoint.offsets
+            }
+            let runs = try reader.pairRuns(since: .distantPast)
+            memory.prepareReplay(of: runs.compactMap { PairRun(record: $0, catalog: catalog) })
+            let offsets = try reader.offsets().map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.nextOffset) }
+            return StoredStart(
+                offsets: Dictionary(uniqueKeysWithValues: offsets), checkpoint: checkpointOffsets,
+                firstRead: try OffsetMap.decode(reader.meta(keys.firstRead)),
+                bootstrapEnds: try OffsetMap.decode(reader.meta(keys.bootstrapEnds)),
+                isRestored: try reader.meta(MetaKeys.restored) != nil)
+        }
+        state.decider = decider
+        state.memory = memory
+        for (index, table) in catalog.tables.enumerated() {
+            state.clocks[index] = TableClock(
+                maxDelay: table.declaration.maxDelay, mode: configuration.clockMode, stored: clockValues[table.name])
+            state.storedClocks[index] = clockValues[table.name]
+        }
+        for range in ranges {
+            for table in catalog.tables(carriedBy: range.partition.topic) { state.clocks[table].add(range.partition) }
+        }
+        state.submitted = stored.offsets
+        state.bootstrapEnds = stored.bootstrapEnds
+        return StartFacts(
+            stored: stored.offsets, checkpoint: stored.checkpoint, firstRead: stored.firstRead, ranges: ranges,
+            committed: committed, atTimestamp: atTimestamp, isRestored: stored.isRestored)
+    }
+
+    /// Makes the first start durable: where each partition is first read, where bootstrapping ends, first offsets.
+    private func storePlan(_ plan: StartPlan, facts: StartFacts, _ state: inout WorkerState<D>) async throws {
+        var firstRead = facts.firstRead
+        for (partition, offset) in plan.judge where facts.stored[partition] == nil { firstRead[partition] = offset }
+        if !plan.bootstrapEnds.isEmpty { state.bootstrapEnds = plan.bootstrapEnds }
+        let moved = plan.judge.filter { facts.stored[$0.key] != $0.value }
+        guard !moved.isEmpty || facts.isRestored else { return }
+        let keys = MetaKeys(worker: configuration.name)
+        let first = OffsetMap.encode(firstRead)
+        let ends = OffsetMap.encode(state.bootstrapEnds)
+        try await store.write(byteCount: first.count + ends.count) { transaction in
+            for (partition, offset) in moved {
+                try transaction.resetOffset(topic: partition.topic, partition: partition.partition, next: offset)
+            }
+            try transaction.setMeta(keys.firstRead, first)
+            try transaction.setMeta(keys.bootstrapEnds, ends)
+            try transaction.setMeta(MetaKeys.restored, nil)
+        }
+        for (partition, offset) in moved { state.submitted[partition] = offset }
+    }
+
+    /// Rebuilds memory with effects off: reads from the checkpoint's offsets to the stored ones, judging nothing.
+    private func replay(_ plan: StartPlan, _ state: inout WorkerState<D>) async throws {
+        var open = plan.replay.filter { $0.value < plan.judge[$0.key] ?? $0.value }
+        guard !open.isEmpty else { return state.memory.endReplay() }
+        let total = open.reduce(0) { $0 + (plan.judge[$1.key] ?? $1.value) - $1.value }
+        logger.info("rebuilding row memory", metadata: ["messages": "\(total)", "partitions": "\(open.count)"])
+        state.next = open
+        try await assign(open, &state)
+        while !open.isEmpty {
+            for item in await mailbox.take(until: nil, clock: clock) {
+                switch item {
+                case .events(let events):
+                    for event in events { try replay(event, until: plan.judge, &open, &state) }
+                case .sourceEnded(let error):
+                    throw WorkerError(.source, "the event source ended while memory was rebuilt: \(error.map { "\($0)" } ?? "")")
+                case .stop: throw WorkerError(.stopped, "stopped while row memory was rebuilt")
+                case .command, .fact, .commitFailed: state.deferred.append(item)
+                }
+            }
+        }
+        state.memory.endReplay()
+    }
+
+    private func replay(
+        _ event: SourceEvent, until judge: [TopicPartition: Int64], _ open: inout [TopicPartition: Int64],
+        _ state: inout WorkerState<D>
+    ) throws {
+        if case .assigned(let generation) = event {
+            state.isAssigned = generation == state.generation
+            return
+        }
+        guard state.isAssigned else { return }
+        switch event {
+        case .batch(let raw):
+            let limited = raw.filtered { message, partition in
+                message.offset >= (state.next[partition] ?? .max) && message.offset < (judge[partition] ?? 0)
+            }
+            decode(limited, &state)
+            for (index, partition) in raw.partitions.enumerated() {
+                guard let last = raw.lastOffset(partitionIndex: Int32(index)), open[partition] != nil else { continue }
+                state.next[partition] = last + 1
+                if last + 1 >= judge[partition] ?? 0 { open[partition] = nil }
+            }
+        case .endOfPartition(let partition, let offset, _):
+            // Only a gap can end below the stored offset; then nothing more of it can come.
+            if offset >= judge[partition] ?? 0 { open[partition] = nil }
+        case .offsetOutOfRange(let partition, let reason):
+            throw WorkerError(.source, "\(partition): Kafka dropped messages while memory was rebuilt (\(reason)); restart")
+        case .assigned, .leaderLost, .newPartitions, .problem: break
+        }
+    }
+
+    /// Reads partitions that appeared since the start from their beginning.
+    func takeNew(_ partitions: [TopicPartition], _ state: inout WorkerState<D>) async throws {
+        let fresh = partitions.filter { state.next[$0] == nil }
+        guard !fresh.isEmpty else { return }
+        try await flush(&state, isForced: true)
+        await state.inFlight.waitUntil(unitsMax: 0, bytesMax: 0)
+        if state.inFlight.failure != nil { throw failure(of: state) }
+        let lows: [PartitionRange]
+        do { lows = try await source.partitions() } catch {
+            throw WorkerError(.source, "Kafka could not be asked for new partitions: \(error)")
+        }
+        for range in lows where fresh.contains(range.partition) {
+            state.next[range.partition] = state.submitted[range.partition] ?? range.low
+            for table in state.decider.catalog.tables(carriedBy: range.partition.topic) {
+                state.clocks[table].add(range.partition)
+            }
+        }
+        logger.notice("new partitions", metadata: ["partitions": "\(fresh.map(\.description).sorted())"])
+        try await assign(state.next, &state)
+    }
+}
+
+private struct StoredStart {
+    var offsets: [TopicPartition: Int64]
+    var checkpoint: [TopicPartition: Int64]
+    var firstRead: [TopicPartition: Int64]
+    var bootstrapEnds: [TopicPartition: Int64]
+    var isRestored: Bool
+}
+
+/// Offsets per partition as stored bytes.
+enum OffsetMap {
+    static func encode(_ offsets: [TopicPartition: Int64]) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.count(offsets.count)
+        for (partition, offset) in offsets.sorted(by: { $0.key < $1.key }) {
+            writer.text(partition.topic)
+            writer.signed(Int64(partition.partition))
+            writer.signed(offset)
+        }
+        return writer.bytes
+    }
+
+    static func decode(_ bytes: [UInt8]?) throws -> [TopicPartition: Int64] {
+        guard let bytes else { return [:] }
+        var reader = ByteReader(bytes)
+        var offsets: [TopicPartition: Int64] = [:]
+        for _ in 0..<(try reader.count()) {
+            let topic = try reader.text()
+            let partition = Int32(truncatingIfNeeded: try reader.signed())
+            offsets[TopicPartition(topic: topic, partition: partition)] = try reader.signed()
+        }
+        return offsets
+    }
+}
+
+extension PairRun {
+    init?(record: PairRunRecord, catalog: TableCatalog) {
+        guard let table = catalog.index(of: record.table), let hash = UInt64(record.rowKey, radix: 16) else { return nil }
+        self.init(
+            table: Int32(table), epoch: catalog.tables[table].declaration.epoch, rowKeyHash: hash,
+            version: record.version)
+    }
+}
+
+extension RawBatch {
+    /// The offset of the last message of a partition; nil where it has none.
+    func lastOffset(partitionIndex: Int32) -> Int64? {
+        messages.last { $0.partitionIndex == partitionIndex }?.offset
+    }
+
+    /// A batch of the messages that are wanted, over the same memory; itself where all are.
+    func filtered(_ isWanted: (RawMessage, TopicPartition) -> Bool) -> RawBatch {
+        let kept = messages.filter { isWanted($0, partitions[Int($0.partitionIndex)]) }
+        return kept.count == messages.count
+            ? self : RawBatch(partitions: partitions, messages: ContiguousArray(kept), headers: headers, owner: self)
+    }
+}

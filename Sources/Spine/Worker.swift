@@ -1,0 +1,221 @@
+public import ChangeEvents
+public import Core
+public import Logging
+public import Store
+internal import Synchronization
+
+/// The loop of a worker: reads batches, lets the decider judge them on stacked overlays, commits decisions together with
+/// offsets, runs timers and commands, checkpoints memory, and starts anew after a failed commit.
+///
+/// `run()` is called once. Everything but the mailbox and the counters belongs to the task that runs it.
+public final class Worker<D: Decider>: Sendable {
+    enum Item: Sendable {
+        case events([SourceEvent])
+        case sourceEnded((any Error)?)
+        case command(D.Command, CheckedContinuation<D.Reply, any Error>)
+        case fact(HealthFact)
+        case commitFailed
+        case stop
+    }
+
+    let configuration: WorkerConfiguration
+    let source: any EventSource
+    let store: any RouterStore
+    let clock: any WallClock
+    let metrics: WorkerMetrics
+    let logger: Logger
+    let mailbox = Mailbox<Item>()
+    /// Called after a commit that added outbox rows, on the store's thread; must be quick.
+    let onOutboxRows: @Sendable () -> Void
+    private let makeDecider: @Sendable () throws -> D
+    private let isReadyFlag = Atomic<Bool>(false)
+
+    /// Makes a worker; nothing is read until ``run()``.
+    public init(
+        configuration: WorkerConfiguration, source: any EventSource, store: any RouterStore, clock: any WallClock,
+        registry: MetricsRegistry, logger: Logger, onOutboxRows: @escaping @Sendable () -> Void,
+        makeDecider: @escaping @Sendable () throws -> D
+    ) {
+        self.configuration = configuration
+        self.source = source
+        self.store = store
+        self.clock = clock
+        self.logger = logger
+        self.onOutboxRows = onOutboxRows
+        self.makeDecider = makeDecider
+        metrics = WorkerMetrics(registry: registry, worker: configuration.name)
+    }
+
+    /// Whether the worker has started and its store takes commits.
+    public var isReady: Bool { isReadyFlag.load(ordering: .acquiring) }
+
+    /// Carries out a command in the order of the stream and answers after its decision is durable.
+    /// - Throws: ``WorkerError`` when the worker stops first, or what the store said.
+    public func perform(_ command: D.Command) async throws -> D.Reply {
+        try await withCheckedThrowingContinuation { continuation in
+            mailbox.post(.command(command, continuation))
+        }
+    }
+
+    /// States a fact about the router itself; it becomes a row of `router_health`.
+    public func report(_ fact: HealthFact) { mailbox.post(.fact(fact)) }
+
+    /// Stops reading; ``run()`` returns after what was decided is committed and memory is checkpointed.
+    public func stop() { mailbox.post(.stop) }
+
+    /// Runs until ``stop()``.
+    /// - Throws: ``StartRefusal`` where it may not start, ``WorkerError`` when the source or the store failed for good.
+    public func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await self.pump() }
+            defer {
+                isReadyFlag.store(false, ordering: .releasing)
+                mailbox.close()
+                group.cancelAll()
+            }
+            try await loop()
+        }
+    }
+
+    private func pump() async {
+        do {
+            while let events = try await source.next() { await mailbox.deliver(.events(events)) }
+            mailbox.post(.sourceEnded(nil))
+        } catch {
+            mailbox.post(.sourceEnded(error))
+        }
+    }
+
+    private func loop() async throws {
+        var state = WorkerState(decider: try makeDecider(), configuration: configuration)
+        var isStarting = true
+        defer { state.answerWaiting(with: WorkerError(.stopped, "the worker is stopping")) }
+        while true {
+            do {
+                if isStarting {
+                    try await start(&state)
+                    isStarting = false
+                    isReadyFlag.store(true, ordering: .releasing)
+                }
+                try await round(&state)
+                if state.isStopping { return try await finish(&state) }
+            } catch let failure as CommitFailure {
+                isReadyFlag.store(false, ordering: .releasing)
+                try await waitForStore(after: failure.underlying, &state)
+                if state.isStopping { return }
+                state.dropOverlays(decider: try makeDecider(), configuration: configuration)
+                isStarting = true
+            }
+        }
+    }
+
+    private func round(_ state: inout WorkerState<D>) async throws {
+        let items = await mailbox.take(until: nextWake(state), clock: clock)
+        for item in state.takeDeferred() + items { try await handle(item, &state) }
+        try await tick(&state)
+        try await flush(&state, isForced: false)
+        if state.inFlight.failure != nil { throw failure(of: state) }
+        try await checkpointIfDue(&state)
+    }
+
+    private func handle(_ item: Item, _ state: inout WorkerState<D>) async throws {
+        switch item {
+        case .events(let events):
+            for event in events { try await handle(event, &state) }
+        case .sourceEnded(let error):
+            if let error { throw WorkerError(.source, "the event source failed: \(error)") }
+            state.isStopping = true
+        case .command(let command, let continuation):
+            try await perform(command, continuation, &state)
+        case .fact(let fact): state.facts.append(fact)
+        case .commitFailed: throw failure(of: state)
+        case .stop: state.isStopping = true
+        }
+    }
+
+    private func handle(_ event: SourceEvent, _ state: inout WorkerState<D>) async throws {
+        if case .assigned(let generation) = event {
+            state.isAssigned = generation == state.generation
+            return
+        }
+        guard state.isAssigned, !state.isStopping else { return }
+        switch event {
+        case .assigned: break
+        case .batch(let raw): try await judge(raw, &state)
+        case .endOfPartition(let partition, let offset, let isLive):
+            state.reachedEnd(of: partition, offset: offset, isLive: isLive, now: clock.now())
+        case .leaderLost(let partition): state.leaderLost(partition, now: clock.now())
+        case .newPartitions(let partitions): try await takeNew(partitions, &state)
+        case .offsetOutOfRange(let partition, let reason):
+            logger.error("partition stands still", metadata: ["partition": "\(partition)", "reason": "\(reason)"])
+            state.facts.append(
+                HealthFact(
+                    component: "partition", subject: partition.description, isHealthy: false,
+                    detail: "the next offset is not in Kafka any more (\(reason)); the partition stands still. "
+                        + "Restart with --accept-gap to go on at the oldest offset"))
+        case .problem(let text): logger.warning("event source", metadata: ["problem": "\(text)"])
+        }
+    }
+
+    /// When the loop has to wake without any input: the next timer, or a look at a clock that may stand.
+    private func nextWake(_ state: WorkerState<D>) -> Timestamp? {
+        if !state.deferred.isEmpty { return clock.now() }
+        let now = clock.now()
+        var wake = state.pending.isEmpty ? nil : now.adding(.milliseconds(5))
+        for (table, clock) in state.clocks.enumerated() {
+            guard let timer = state.decider.nextTimer(table: table) ?? state.memory.nextWaitEnd(table: table) else {
+                continue
+            }
+            let due = timer.adding(clock.maxDelay)
+            let look = due > now ? due : now.adding(.milliseconds(250))
+            wake = min(wake ?? look, look)
+        }
+        return wake
+    }
+
+    func failure(of state: WorkerState<D>) -> CommitFailure {
+        CommitFailure(underlying: state.inFlight.failure ?? WorkerError(.store, "a commit failed"))
+    }
+
+    /// Waits until nothing is in flight and the store can be written again.
+    private func waitForStore(after failure: any Error, _ state: inout WorkerState<D>) async throws {
+        metrics.commitFailures.add()
+        await state.inFlight.waitUntil(unitsMax: 0, bytesMax: 0)
+        guard (failure as? StoreError)?.isRecoverable ?? false else {
+            throw WorkerError(.store, "the store failed: \(failure)")
+        }
+        logger.error(
+            "commit failed; reading stands still, nothing is acknowledged", metadata: ["error": "\(failure)"])
+        var wait = configuration.probeIntervals.lowerBound
+        while true {
+            do {
+                try await store.probe()
+                logger.notice("the store can be written again; starting anew from what is stored")
+                return
+            } catch {
+                guard (error as? StoreError)?.isRecoverable ?? false else {
+                    throw WorkerError(.store, "the store failed: \(error)")
+                }
+            }
+            try await clock.sleep(until: clock.now().adding(wait))
+            wait = min(wait * 2, configuration.probeIntervals.upperBound)
+            for item in mailbox.takeWaiting() {
+                if case .stop = item { state.isStopping = true } else { state.deferred.append(item) }
+            }
+            if state.isStopping { return }
+        }
+    }
+
+    /// Commits what is decided, checkpoints memory, and lets Kafka know.
+    private func finish(_ state: inout WorkerState<D>) async throws {
+        try await flush(&state, isForced: true)
+        await state.inFlight.waitUntil(unitsMax: 0, bytesMax: 0)
+        if let failure = state.inFlight.failure { throw WorkerError(.store, "the last commit failed: \(failure)") }
+        try await checkpoint(&state)
+    }
+}
+
+/// A commit failed: what is decided above it is dropped.
+struct CommitFailure: Error {
+    var underlying: any Error
+}

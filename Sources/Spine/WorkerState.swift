@@ -1,0 +1,109 @@
+internal import ChangeEvents
+internal import Core
+internal import Store
+
+/// What is decided and not yet handed to the writer.
+struct PendingUnit {
+    /// Per partition: the next offset as last handed over (nil: none stored) and after this unit.
+    var offsets: [TopicPartition: (expected: Int64?, next: Int64)] = [:]
+    var decisions: [Decision] = []
+    var deadLetters: [DeadLetterRecord] = []
+    var pairRuns: [PairRunRecord] = []
+    var byteCount = 0
+    var hasOutboxRows = false
+
+    /// Holds nothing at all.
+    var isEmpty: Bool { offsets.isEmpty && !hasEffects }
+    /// Holds more than offsets.
+    var hasEffects: Bool { !decisions.isEmpty || !deadLetters.isEmpty || !pairRuns.isEmpty }
+
+    mutating func add(_ decision: Decision?) {
+        guard let decision else { return }
+        decisions.append(decision)
+        byteCount += decision.byteCount
+        hasOutboxRows = hasOutboxRows || decision.hasOutboxRows
+    }
+}
+
+/// Everything the loop's task owns: the top of the stack of overlays.
+struct WorkerState<D: Decider> {
+    var decider: D
+    var catalogVersion: Int
+    var decoder: ChangeDecoder
+    var memory: RowMemory
+    var clocks: [TableClock]
+    /// Clock values as last handed to the store.
+    var storedClocks: [Timestamp?]
+    let batch = ChangeBatch()
+    /// First offset that is not decided, per assigned partition.
+    var next: [TopicPartition: Int64] = [:]
+    /// The next offsets as last handed to the writer; absent where none is stored.
+    var submitted: [TopicPartition: Int64] = [:]
+    /// How far a partition is known to be read: `next`, or its end where only gaps follow.
+    var passed: [TopicPartition: Int64] = [:]
+    var bootstrapEnds: [TopicPartition: Int64] = [:]
+    var pending = PendingUnit()
+    var chain = WriteChain()
+    var inFlight = InFlight()
+    var facts: [HealthFact] = []
+    var deferred: [Worker<D>.Item] = []
+    var generation = 0
+    var isAssigned = false
+    var isStopping = false
+    var eventsSinceCheckpoint = 0
+    var lastCheckpointAt: Timestamp = .distantPast
+
+    init(decider: D, configuration: WorkerConfiguration) {
+        self.decider = decider
+        catalogVersion = decider.catalogVersion
+        decoder = ChangeDecoder(catalog: decider.catalog)
+        memory = RowMemory(catalog: decider.catalog)
+        clocks = decider.catalog.tables.map {
+            TableClock(maxDelay: $0.declaration.maxDelay, mode: configuration.clockMode, stored: nil)
+        }
+        storedClocks = clocks.map { _ in nil }
+    }
+
+    var isBootstrap: Bool { !bootstrapEnds.isEmpty }
+
+    func context(now: Timestamp) -> DecisionContext {
+        DecisionContext(
+            now: now, tableClocks: clocks.map { $0.now == .distantPast ? nil : $0.now }, isBootstrap: isBootstrap)
+    }
+
+    /// Forgets everything but what waits to be handled; the store holds the truth.
+    mutating func dropOverlays(decider: D, configuration: WorkerConfiguration) {
+        var fresh = WorkerState(decider: decider, configuration: configuration)
+        fresh.generation = generation
+        fresh.deferred = deferred
+        fresh.facts = facts
+        fresh.isStopping = isStopping
+        self = fresh
+    }
+
+    mutating func takeDeferred() -> [Worker<D>.Item] {
+        defer { deferred = [] }
+        return deferred
+    }
+
+    /// Commands that will not be carried out are told so.
+    mutating func answerWaiting(with error: any Error) {
+        for item in takeDeferred() {
+            if case .command(_, let continuation) = item { continuation.resume(throwing: error) }
+        }
+    }
+
+    mutating func reachedEnd(of partition: TopicPartition, offset: Int64, isLive: Bool, now: Timestamp) {
+        guard next[partition] != nil else { return }
+        passed[partition] = max(passed[partition] ?? 0, offset)
+        for table in decider.catalog.tables(carriedBy: partition.topic) {
+            clocks[table].partitionAtEnd(partition, wall: now, isLive: isLive)
+        }
+    }
+
+    mutating func leaderLost(_ partition: TopicPartition, now: Timestamp) {
+        for table in decider.catalog.tables(carriedBy: partition.topic) {
+            clocks[table].leaderLost(partition, wall: now)
+        }
+    }
+}
