@@ -74,6 +74,12 @@ public protocol Decider {
 
     /// Drops all state and loads what is stored.
     mutating func load(from reader: any StoreReader) throws
+    /// What the decider remembers of rows besides durable state; checkpointed with the offsets it covers.
+    func memoryCheckpoint() -> [[UInt8]]
+    /// Begins with remembered rows; damaged bytes are an error.
+    mutating func restoreMemory(_ chunks: [[UInt8]]) throws
+    /// Remembers a batch with all effects off, while memory is rebuilt after a start.
+    mutating func remember(_ batch: ChangeBatch)
     /// Judges a batch: the events whose disposition says so, in order. Nil where nothing changes.
     mutating func decide(_ batch: ChangeBatch, context: DecisionContext) -> Decision?
     /// When the next timer of a table runs, by its table clock; nil where none waits.

@@ -83,21 +83,23 @@ extension Worker {
     /// covers was handed over before, so it can never be ahead of the stored offsets.
     func checkpoint(_ state: inout WorkerState<D>) async throws {
         try await flush(&state, isForced: true)
-        let chunks = state.memory.checkpoint()
+        let name = configuration.name
+        let memories = [(name, state.memory.checkpoint()), ("\(name).rules", state.decider.memoryCheckpoint())]
         let offsets = state.submitted.merging(state.next.filter { state.submitted[$0.key] == nil }) { old, _ in old }
         let hashes = state.decider.ruleHashes
-        let name = configuration.name
         let now = clock.now()
         state.eventsSinceCheckpoint = 0
         state.lastCheckpointAt = now
         let inFlight = state.inFlight
-        let byteCount = chunks.reduce(0) { $0 + $1.count }
+        let byteCount = memories.flatMap(\.1).reduce(0) { $0 + $1.count }
         inFlight.begin(byteCount: 0)
         // One job keeps it in one transaction: a crash leaves the older checkpoint.
         store.submit(byteCount: byteCount, chain: state.chain) { transaction in
-            let id = try transaction.beginCheckpoint(name: name, at: now)
-            for chunk in chunks { try transaction.appendCheckpointChunk(id: id, bytes: chunk) }
-            try transaction.completeCheckpoint(id: id, offsets: offsets, ruleHashes: hashes, at: now)
+            for (name, chunks) in memories {
+                let id = try transaction.beginCheckpoint(name: name, at: now)
+                for chunk in chunks { try transaction.appendCheckpointChunk(id: id, bytes: chunk) }
+                try transaction.completeCheckpoint(id: id, offsets: offsets, ruleHashes: hashes, at: now)
+            }
             try transaction.deletePairRuns(before: now.adding(.seconds(-86_400)), countMax: 10_000)
         } completion: { [mailbox, metrics] result in
             switch result {

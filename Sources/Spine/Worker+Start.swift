@@ -75,6 +75,12 @@ extension Worker {
                 memory = try RowMemory(catalog: catalog, restoring: chunks)
                 checkpointOffsets = checkpoint.offsets
             }
+            if let checkpoint = try reader.checkpoint(name: "\(name).rules") {
+                try decider.restoreMemory(
+                    (0..<checkpoint.chunkCount).compactMap {
+                        try reader.checkpointChunk(id: checkpoint.id, index: $0)
+                    })
+            }
             let runs = try reader.pairRuns(since: .distantPast)
             memory.prepareReplay(of: runs.compactMap { PairRun(record: $0, catalog: catalog) })
             let offsets = try reader.offsets().map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.nextOffset) }
@@ -160,6 +166,7 @@ extension Worker {
                 message.offset >= (state.next[partition] ?? .max) && message.offset < (judge[partition] ?? 0)
             }
             decode(limited, &state)
+            state.decider.remember(state.batch)
             for (index, partition) in raw.partitions.enumerated() {
                 guard let last = raw.lastOffset(partitionIndex: Int32(index)), open[partition] != nil else { continue }
                 state.next[partition] = last + 1

@@ -128,7 +128,9 @@ public final class Worker<D: Decider>: Sendable {
         case .command(let command, let continuation):
             try await perform(command, continuation, &state)
         case .fact(let fact): state.facts.append(fact)
-        case .commitFailed: throw failure(of: state)
+        case .commitFailed:
+            // The failure of a generation that was dropped is old news.
+            if state.inFlight.failure != nil { throw failure(of: state) }
         case .stop: state.isStopping = true
         }
     }

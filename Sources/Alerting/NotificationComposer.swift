@@ -1,0 +1,81 @@
+public import Core
+public import Templates
+
+/// The texts of a rule, compiled: what a notification says of its alerts.
+public struct MessageTexts: Sendable {
+    /// A named text, such as a fact or a link.
+    public struct Named: Sendable {
+        public var name: String
+        public var text: Template
+        /// Names a text.
+        public init(name: String, text: Template) {
+            self.name = name
+            self.text = text
+        }
+    }
+
+    public var description: String?
+    /// The title; without one the rule's name and the key stand for it.
+    public var summary: Template?
+    public var facts: [Named]
+    public var links: [Named]
+
+    /// Gathers the texts of a rule.
+    public init(description: String?, summary: Template?, facts: [Named], links: [Named]) {
+        self.description = description
+        self.summary = summary
+        self.facts = facts
+        self.links = links
+    }
+}
+
+/// Writes notification items: renders a rule's texts from the columns stored with the alert, in a receiver's locale.
+public struct NotificationComposer: Sendable {
+    private let profile: ReceiverProfile
+    private let locale: RenderLocale
+
+    /// Writes for one receiver.
+    public init(profile: ReceiverProfile) {
+        self.profile = profile
+        locale = RenderLocale(locale: profile.locale, timeZone: profile.timeZone)
+    }
+
+    /// What a transition tells the receiver.
+    ///
+    /// A template that fails at run time gives its plain fallback; ``Notification/Item/templateProblem`` says why.
+    public func item(of transition: Transition, texts: MessageTexts) -> Notification.Item {
+        var item = item(of: transition.alert, texts: texts, reason: transition.reason)
+        item.previousSeverity = transition.previousSeverity
+        if transition.kind == .event { item.state = .event }
+        return item
+    }
+
+    /// What is to be said of an alert as it is.
+    public func item(of alert: Alert, texts: MessageTexts, reason: String) -> Notification.Item {
+        var problem: String?
+        func render(_ template: Template) -> String {
+            let rendered = template.render(columns: alert.columns, alert: alert, locale: locale)
+            if problem == nil { problem = rendered.problem }
+            return rendered.text
+        }
+        let key = alert.keyDisplay
+        let plain = key.isEmpty ? alert.rule : "\(alert.rule): \(key)"
+        var item = Notification.Item(
+            incidentKey: alert.incidentKey.description, rule: alert.rule, table: alert.table, owner: alert.owner,
+            state: alert.state == .resolved ? .resolved : .firing, severity: alert.severity,
+            title: texts.summary.map(render) ?? plain, keyDisplay: key, reason: reason)
+        if item.title.allSatisfy(\.isWhitespace) { item.title = plain }
+        item.description = texts.description
+        item.facts = texts.facts.map { .init($0.name, render($0.text)) }
+        item.links = texts.links.map { .init($0.name, render($0.text)) }
+        item.labels = alert.labels.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) }
+        item.firedAt = alert.firingSince
+        item.resolvedAt = alert.resolvedAt
+        item.firedText = alert.firingSince.map(locale.dateTime)
+        item.resolvedText = alert.resolvedAt.map(locale.dateTime)
+        item.isOverdue = alert.isOverdue
+        item.isLastValueUnknown = alert.isLastValueUnknown
+        item.templateProblem = problem
+        return item
+    }
+}
