@@ -1,5 +1,5 @@
 internal import ChangeEvents
-internal import Core
+public import Core
 internal import Logging
 internal import Store
 
@@ -186,7 +186,8 @@ extension Worker {
 
 /// Headers of a message as a dead letter keeps them.
 public enum MessageHeaders {
-    static func encode(_ headers: ArraySlice<RawHeader>) -> [UInt8]? {
+    /// Writes the headers of a message; nil for none.
+    public static func encode(_ headers: ArraySlice<RawHeader>) -> [UInt8]? {
         guard !headers.isEmpty else { return nil }
         var writer = ByteWriter()
         writer.count(headers.count)

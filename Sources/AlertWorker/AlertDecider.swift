@@ -1,0 +1,262 @@
+public import ChangeEvents
+public import Core
+public import RuleEngine
+public import Spine
+public import Store
+internal import Alerting
+
+/// What operators ask of the alert worker.
+public enum AlertCommand: Sendable {
+    /// Rules and receivers were read anew and are right.
+    case reload(rules: RuleSet, receivers: ReceiverDirectory)
+    /// A delivery that was given up goes back to the outbox.
+    case requeueDelivery(letter: DeadLetterRecord, by: String)
+    /// A dead letter is thrown away.
+    case discard(letter: DeadLetterRecord, by: String)
+}
+
+/// What a command came to.
+public enum AlertReply: Sendable, Equatable {
+    /// Done; the text says what changed.
+    case done(String)
+}
+
+/// The alert worker's policy: rules judge rows, transitions become outbox rows. A synchronous value.
+public struct AlertDecider: Decider {
+    var rules: RuleSet
+    var evaluator: RuleEvaluator
+    var announcer: Announcer
+    var directory: RuleDirectory
+    /// Whom the open episodes were told to.
+    var told: [Fingerprint: [StoredAlert.Told]] = [:]
+    let metrics: AlertWorkerMetrics
+    public private(set) var catalogVersion = 0
+    private var healthDecoder: ChangeDecoder
+    private let healthBatch = ChangeBatch()
+
+    /// Makes a decider that has loaded nothing yet.
+    public init(rules: RuleSet, receivers: ReceiverDirectory, metrics: AlertWorkerMetrics) {
+        self.rules = rules
+        self.metrics = metrics
+        evaluator = RuleEvaluator(rules: rules)
+        announcer = Announcer(receivers: receivers)
+        directory = RuleDirectory(rules: rules)
+        healthDecoder = ChangeDecoder(catalog: rules.catalog)
+    }
+
+    public var catalog: TableCatalog { rules.catalog }
+    public var ruleHashes: [String: String] {
+        Dictionary(rules.rules.map { ($0.name, $0.hash) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    public mutating func load(from reader: any StoreReader) throws {
+        evaluator = RuleEvaluator(rules: rules)
+        told = [:]
+        var open: [Alert] = []
+        try reader.forEachOpenAlert { record in
+            let stored = try StoredAlert(record: record)
+            if !stored.told.isEmpty { told[stored.alert.fingerprint] = stored.told }
+            open.append(stored.alert)
+        }
+        var episodes: [Fingerprint: UInt32] = [:]
+        try reader.forEachClosedEpisode { fingerprint, episode in
+            episodes[Fingerprint(bytes: fingerprint)] = UInt32(truncatingIfNeeded: episode)
+        }
+        evaluator.restore(open: open, episodes: episodes)
+    }
+
+    public func memoryCheckpoint() -> [[UInt8]] { evaluator.memoryCheckpoint() }
+    public mutating func restoreMemory(_ chunks: [[UInt8]]) throws { try evaluator.restoreMemory(chunks) }
+    public mutating func remember(_ batch: ChangeBatch) { evaluator.remember(batch) }
+
+    public mutating func decide(_ batch: ChangeBatch, context: DecisionContext) -> Decision? {
+        var output = EvaluationOutput()
+        evaluator.evaluate(batch, clocks: context.tableClocks, isBootstrap: context.isBootstrap, output: &output)
+        return decision(from: output, raw: batch.raw, context: context)
+    }
+
+    public func nextTimer(table: Int) -> Timestamp? { evaluator.nextTimer(table: table) }
+
+    public mutating func advance(context: DecisionContext) -> Decision? {
+        var output = EvaluationOutput()
+        for (table, clock) in context.tableClocks.enumerated() {
+            guard let clock else { continue }
+            evaluator.advance(table: table, to: clock, isBootstrap: context.isBootstrap, output: &output)
+        }
+        return decision(from: output, raw: nil, context: context)
+    }
+
+    public mutating func note(_ facts: [HealthFact], context: DecisionContext) -> Decision? {
+        guard catalog.index(of: HealthTable.name) != nil else { return nil }
+        healthBatch.reset()
+        let raw = RawBatch.copying(facts.map { HealthTable.message(of: $0, at: context.now) })
+        healthDecoder.decode(raw, into: healthBatch)
+        for index in healthBatch.events.indices { healthBatch.events[index].disposition = .judge }
+        var output = EvaluationOutput()
+        evaluator.evaluate(healthBatch, clocks: context.tableClocks, isBootstrap: false, output: &output)
+        var quiet = context
+        quiet.isBootstrap = false
+        return decision(from: output, raw: nil, context: quiet)
+    }
+
+    public mutating func endBootstrap(context: DecisionContext) -> Decision? {
+        let open = evaluator.openAlerts().filter { $0.isBootstrap && $0.state == .firing }
+        let rows = announcer.announceOpen(open, rules: directory, now: context.now)
+        guard !rows.isEmpty else { return nil }
+        return Decision(byteCount: rows.reduce(0) { $0 + $1.payload.count + 512 }, hasOutboxRows: true) { transaction in
+            for row in rows { _ = try transaction.insertOutbox(row) }
+        }
+    }
+
+    public mutating func perform(
+        _ command: AlertCommand, context: DecisionContext
+    ) -> (decision: Decision?, reply: AlertReply) {
+        let now = context.now
+        switch command {
+        case .reload(let rules, let receivers): return reload(rules, receivers: receivers, context: context)
+        case .requeueDelivery(let letter, let by):
+            let decision = Decision(byteCount: 512, hasOutboxRows: true) { transaction in
+                if let row = letter.outboxId { try transaction.requeue(id: row, at: now) }
+                try transaction.settleDeadLetter(id: letter.id, state: .replayed, by: by, at: now)
+            }
+            return (decision, .done("dead letter \(letter.id) goes back to the outbox"))
+        case .discard(let letter, let by):
+            let decision = Decision(byteCount: 512, hasOutboxRows: false) { transaction in
+                if let row = letter.outboxId {
+                    try transaction.settle(
+                        id: row,
+                        OutboxSettlement(
+                            state: .discarded, reason: "discarded by \(by)", providerId: nil, at: now,
+                            isAmbiguous: false), attempt: nil)
+                }
+                try transaction.settleDeadLetter(id: letter.id, state: .discarded, by: by, at: now)
+            }
+            return (decision, .done("dead letter \(letter.id) is discarded"))
+        }
+    }
+
+    private mutating func reload(
+        _ new: RuleSet, receivers: ReceiverDirectory, context: DecisionContext
+    ) -> (decision: Decision?, reply: AlertReply) {
+        var output = EvaluationOutput()
+        let old = directory
+        evaluator.replaceRules(new, at: context.now, output: &output)
+        let removed = Set(announcer.profiles.keys).subtracting(receivers.profiles.keys)
+        rules = new
+        announcer = Announcer(receivers: receivers)
+        directory = RuleDirectory(rules: new)
+        healthDecoder = ChangeDecoder(catalog: new.catalog)
+        catalogVersion += 1
+        let decision = decision(from: output, raw: nil, context: context, fallback: old)
+        let closed = output.transitions.filter { $0.kind == .resolved }.count
+        var text = "\(new.rules.count) rules are loaded"
+        if closed > 0 { text += "; \(closed) alerts were resolved by the edit" }
+        if !removed.isEmpty { text += "; receivers removed: \(removed.sorted().joined(separator: ", "))" }
+        return (decision, .done(text))
+    }
+
+    // MARK: - From evaluation to a decision
+
+    private mutating func decision(
+        from output: EvaluationOutput, raw: RawBatch?, context: DecisionContext, fallback: RuleDirectory? = nil
+    ) -> Decision? {
+        metrics.count(output)
+        guard !output.isEmpty else { return nil }
+        let announcement = announcer.announce(
+            output.transitions, rules: directory.falling(back: fallback), told: { told[$0] ?? [] },
+            openCount: { evaluator.openCount(rule: $0) }, isBootstrap: context.isBootstrap, now: context.now)
+        for (fingerprint, receivers) in announcement.told { told[fingerprint] = receivers.isEmpty ? nil : receivers }
+        var records: [AlertRecord] = []
+        for alert in output.changed {
+            let isOpen = evaluator.isKept(alert)
+            records.append(StoredAlert(alert: alert, told: told[alert.fingerprint] ?? []).record(isOpen: isOpen))
+            if !isOpen { told[alert.fingerprint] = nil }
+        }
+        let changes = Changes(
+            alerts: records, removed: output.removed.map(\.bytes),
+            transitions: output.transitions.map { TransitionRecord($0, recordedAt: context.now) },
+            rows: announcement.rows, errors: output.errors.map { EvaluationErrorRecord($0) },
+            letters: output.errors.map { DeadLetterRecord($0, raw: raw, now: context.now) })
+        metrics.count(announcement)
+        return Decision(byteCount: changes.byteCount, hasOutboxRows: !announcement.rows.isEmpty) { transaction in
+            try changes.apply(to: transaction)
+        }
+    }
+}
+
+/// What a decision writes, as records.
+private struct Changes: Sendable {
+    var alerts: [AlertRecord]
+    var removed: [[UInt8]]
+    var transitions: [TransitionRecord]
+    var rows: [OutboxRecord]
+    var errors: [EvaluationErrorRecord]
+    var letters: [DeadLetterRecord]
+
+    /// Open dead letters of evaluation kept per rule and reason; the evaluation log counts the others.
+    private static let lettersPerRule = 20
+
+    var byteCount: Int {
+        alerts.reduce(0) { $0 + $1.bytes.count + 200 } + rows.reduce(0) { $0 + $1.payload.count + 400 }
+            + transitions.count * 300 + errors.count * 200
+    }
+
+    func apply(to transaction: any StoreTransaction) throws {
+        for alert in alerts { try transaction.upsertAlert(alert) }
+        for fingerprint in removed { try transaction.deleteAlert(fingerprint: fingerprint) }
+        for transition in transitions { try transaction.insertTransition(transition) }
+        for row in rows { _ = try transaction.insertOutbox(row) }
+        for error in errors { try transaction.addEvaluationErrors(error) }
+        for letter in letters {
+            let open = try transaction.deadLetters(
+                DeadLetterQuery(
+                    kind: .evaluation, state: .open, receiver: nil, rule: letter.rule, beforeId: nil,
+                    countMax: Changes.lettersPerRule))
+            if open.count < Changes.lettersPerRule, !open.contains(where: { $0.reason == letter.reason }) {
+                try transaction.insertDeadLetter(letter)
+            }
+        }
+    }
+}
+
+extension TransitionRecord {
+    init(_ transition: Transition, recordedAt: Timestamp) {
+        let alert = transition.alert
+        self.init(
+            fingerprint: alert.fingerprint.bytes, rule: alert.rule, table: alert.table, kind: transition.kind.rawValue,
+            severity: alert.severity, previousSeverity: transition.previousSeverity, episode: Int64(alert.episode),
+            at: transition.at, recordedAt: recordedAt, reason: transition.reason, keyDisplay: alert.keyDisplay,
+            cause: transition.cause)
+    }
+}
+
+extension EvaluationErrorRecord {
+    init(_ report: EvaluationReport) {
+        self.init(
+            rule: report.rule, reason: report.reason, count: Int64(report.count), firstAt: report.at,
+            lastAt: report.at, rowKey: report.sampleRowKey, cause: report.sampleCause)
+    }
+}
+
+extension DeadLetterRecord {
+    /// A row on which a rule failed, with the message it came in.
+    init(_ report: EvaluationReport, raw: RawBatch?, now: Timestamp) {
+        self.init(kind: .evaluation, createdAt: now, reason: report.reason)
+        rule = report.rule
+        rowKey = report.sampleRowKey
+        topic = report.sampleCause.topic
+        partition = report.sampleCause.partition
+        offset = report.sampleCause.offset
+        guard let raw,
+            let index = raw.partitions.firstIndex(where: { $0.topic == topic && $0.partition == partition }),
+            let message = raw.messages.first(where: { $0.partitionIndex == Int32(index) && $0.offset == offset })
+        else {
+            areBytesDropped = true
+            return
+        }
+        timestamp = Timestamp(milliseconds: message.timestamp)
+        key = message.key.map { Array($0) }
+        value = message.value.map { Array($0) }
+        headers = MessageHeaders.encode(raw.headers(of: message))
+    }
+}

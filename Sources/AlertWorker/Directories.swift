@@ -1,0 +1,47 @@
+public import Alerting
+public import RuleEngine
+
+/// The receivers of a configuration and which of them stand in where nobody is named.
+public struct ReceiverDirectory: Sendable {
+    public var profiles: [String: ReceiverProfile]
+    /// Told where a rule names nobody.
+    public var defaultReceiver: String
+    /// Told about the router itself.
+    public var operatorReceiver: String
+
+    /// Gathers receivers.
+    public init(profiles: [ReceiverProfile], defaultReceiver: String, operatorReceiver: String) {
+        self.profiles = Dictionary(profiles.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        self.defaultReceiver = defaultReceiver
+        self.operatorReceiver = operatorReceiver
+    }
+}
+
+/// What announcing needs to know of each rule.
+struct RuleDirectory: Sendable {
+    struct Entry: Sendable {
+        var name: String
+        var notify: [String]
+        /// The rule says who is told, by data.
+        var hasRecipient: Bool
+        /// The rule judges the built-in table of facts about the router itself.
+        var isAboutRouter: Bool
+        var texts: MessageTexts
+    }
+
+    private var entries: [String: Entry] = [:]
+
+    init(rules: RuleSet) {
+        for rule in rules.rules {
+            entries[rule.name] = Entry(
+                name: rule.name, notify: rule.notify, hasRecipient: rule.hasRecipient,
+                isAboutRouter: rule.table == HealthTable.name,
+                texts: MessageTexts(
+                    description: rule.description, summary: rule.summary,
+                    facts: rule.facts.map { .init(name: $0.name, text: $0.text) },
+                    links: rule.links.map { .init(name: $0.name, text: $0.text) }))
+        }
+    }
+
+    func rule(_ name: String) -> Entry? { entries[name] }
+}
