@@ -59,7 +59,7 @@ public struct HealthFact: Sendable, Equatable {
 /// The policy of a worker: a synchronous value that turns inputs into decisions. No clock, no I/O, no await.
 ///
 /// The state it holds is the top of the stack of overlays. When a commit fails it is thrown away and loaded anew.
-public protocol Decider {
+public protocol Decider: SendableMetatype {
     /// What operators ask for; committed like a batch and answered after the commit.
     associatedtype Command: Sendable
     /// What a command answers.

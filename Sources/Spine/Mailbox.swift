@@ -11,6 +11,11 @@ final class Mailbox<Item: Sendable>: Sendable {
         var reader: CheckedContinuation<Void, Never>?
         var producer: CheckedContinuation<Void, Never>?
         var isClosed = false
+
+        mutating func takeReader() -> CheckedContinuation<Void, Never>? {
+            defer { reader = nil }
+            return reader
+        }
     }
 
     private let state = Mutex(State())
@@ -95,12 +100,5 @@ final class Mailbox<Item: Sendable>: Sendable {
         } onCancel: {
             state.withLock { $0.takeReader() }?.resume()
         }
-    }
-}
-
-extension Mailbox.State {
-    fileprivate mutating func takeReader() -> CheckedContinuation<Void, Never>? {
-        defer { reader = nil }
-        return reader
     }
 }

@@ -91,7 +91,7 @@ extension Worker {
         state.eventsSinceCheckpoint = 0
         state.lastCheckpointAt = now
         let inFlight = state.inFlight
-        let byteCount = memories.flatMap(\.1).reduce(0) { $0 + $1.count }
+        let byteCount = memories.reduce(0) { sum, memory in sum + memory.1.reduce(0) { $0 + $1.count } }
         inFlight.begin(byteCount: 0)
         // One job keeps it in one transaction: a crash leaves the older checkpoint.
         store.submit(byteCount: byteCount, chain: state.chain) { transaction in

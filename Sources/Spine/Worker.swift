@@ -1,4 +1,4 @@
-public import ChangeEvents
+internal import ChangeEvents
 public import Core
 public import Logging
 public import Store

@@ -1,0 +1,72 @@
+import ArgumentParser
+
+/// The program `alert-router`.
+@main
+struct AlertRouterCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "alert-router",
+        abstract: "Turns change events of Gold tables into alerts that reach the right people once.",
+        discussion: """
+            Start with 'alert-router demo': it needs nothing but this machine.
+
+            Exit codes: 0 done, 1 the input is wrong, 2 usage, 3 the service cannot be reached.
+            """,
+        version: ProgramVersion.text,
+        subcommands: [
+            DemoCommand.self, RunCommand.self, CheckCommand.self, RulesCommand.self, AlertsCommand.self,
+            DeadLettersCommand.self, StoreCommand.self, PublishCommand.self,
+        ])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            for line in failure.lines { Output.error(line) }
+            exit(withError: failure.code.exitCode)
+        } catch {
+            // What ArgumentParser throws for wrong usage has code 64; ours is 2.
+            let code = exitCode(for: error)
+            if code == .validationFailure {
+                Output.error(fullMessage(for: error))
+                exit(withError: ExitCode(2))
+            }
+            exit(withError: error)
+        }
+    }
+}
+
+/// The version, as `--version` and the start line print it.
+enum ProgramVersion {
+    static let text = "0.1.0"
+}
+
+/// How a command ends when it does not succeed.
+struct CommandFailure: Error {
+    /// Exit codes, the same for every command.
+    enum Code: Int32 {
+        case inputIsWrong = 1
+        case usage = 2
+        case serviceUnreachable = 3
+
+        var exitCode: ExitCode { ExitCode(rawValue) }
+    }
+
+    var code: Code
+    /// What is printed to standard error.
+    var lines: [String]
+
+    init(_ code: Code, _ lines: String...) {
+        self.code = code
+        self.lines = lines
+    }
+
+    init(_ code: Code, lines: [String]) {
+        self.code = code
+        self.lines = lines
+    }
+}
