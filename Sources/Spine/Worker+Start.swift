@@ -144,7 +144,7 @@ extension Worker {
                 case .sourceEnded(let error):
                     throw WorkerError(.source, "the event source ended while memory was rebuilt: \(error.map { "\($0)" } ?? "")")
                 case .stop: throw WorkerError(.stopped, "stopped while row memory was rebuilt")
-                case .command, .fact, .commitFailed: state.deferred.append(item)
+                case .command, .replay, .fact, .commitFailed: state.deferred.append(item)
                 }
             }
         }

@@ -13,6 +13,7 @@ public final class Worker<D: Decider>: Sendable {
         case events([SourceEvent])
         case sourceEnded((any Error)?)
         case command(D.Command, CheckedContinuation<D.Reply, any Error>)
+        case replay([DeadLetterRecord], by: String, CheckedContinuation<ReplayReport, any Error>)
         case fact(HealthFact)
         case commitFailed
         case stop
@@ -54,6 +55,15 @@ public final class Worker<D: Decider>: Sendable {
     public func perform(_ command: D.Command) async throws -> D.Reply {
         try await withCheckedThrowingContinuation { continuation in
             mailbox.post(.command(command, continuation))
+        }
+    }
+
+    /// Reads messages of dead letters again, as if they came now, and judges what they hold.
+    ///
+    /// Letters that are no event this time either stay open; the others end `replayed` in the same transaction.
+    public func replay(_ letters: [DeadLetterRecord], by person: String) async throws -> ReplayReport {
+        try await withCheckedThrowingContinuation { continuation in
+            mailbox.post(.replay(letters, by: person, continuation))
         }
     }
 
@@ -127,6 +137,8 @@ public final class Worker<D: Decider>: Sendable {
             state.isStopping = true
         case .command(let command, let continuation):
             try await perform(command, continuation, &state)
+        case .replay(let letters, let person, let continuation):
+            try await replay(letters, by: person, continuation, &state)
         case .fact(let fact): state.facts.append(fact)
         case .commitFailed:
             // The failure of a generation that was dropped is old news.

@@ -89,7 +89,11 @@ struct WorkerState<D: Decider> {
     /// Commands that will not be carried out are told so.
     mutating func answerWaiting(with error: any Error) {
         for item in takeDeferred() {
-            if case .command(_, let continuation) = item { continuation.resume(throwing: error) }
+            switch item {
+            case .command(_, let continuation): continuation.resume(throwing: error)
+            case .replay(_, _, let continuation): continuation.resume(throwing: error)
+            case .events, .sourceEnded, .fact, .commitFailed, .stop: break
+            }
         }
     }
 
