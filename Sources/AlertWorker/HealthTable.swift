@@ -6,6 +6,9 @@ public enum HealthTable {
     /// The table's name, as rules write it.
     public static let name = "router_health"
 
+    /// A file of this name among the rules replaces the shipped ones.
+    public static let rulesFileName = "router-health.yaml"
+
     /// The declaration of the table, in the form of `rules/tables.yaml`.
     public static let tables = """
         tables:
@@ -19,7 +22,7 @@ public enum HealthTable {
               detail: string
         """
 
-    /// The shipped rules, in the form of a rule file. A rule of the same name in `rules/` replaces them.
+    /// The shipped rules, in the form of a rule file.
     public static let rules = """
         table: router_health
         owner: operators

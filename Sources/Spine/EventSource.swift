@@ -21,8 +21,10 @@ public enum SourceEvent: Sendable {
     /// An assignment took effect: what comes before it belongs to an older one.
     case assigned(generation: Int)
     case batch(RawBatch)
-    /// Everything up to `offset` was read and a live leader has no more; `isLive` is false where that is unknown.
-    case endOfPartition(TopicPartition, offset: Int64, isLive: Bool)
+    /// Everything below `offset` was read.
+    case endOfPartition(TopicPartition, offset: Int64)
+    /// The partition's leader answers.
+    case leaderLive(TopicPartition)
     /// The partition's leader cannot be reached: its table clock freezes.
     case leaderLost(TopicPartition)
     /// Partitions that appeared since the start; they begin to be read when they are assigned.

@@ -172,12 +172,12 @@ extension Worker {
                 state.next[partition] = last + 1
                 if last + 1 >= judge[partition] ?? 0 { open[partition] = nil }
             }
-        case .endOfPartition(let partition, let offset, _):
+        case .endOfPartition(let partition, let offset):
             // Only a gap can end below the stored offset; then nothing more of it can come.
             if offset >= judge[partition] ?? 0 { open[partition] = nil }
         case .offsetOutOfRange(let partition, let reason):
             throw WorkerError(.source, "\(partition): Kafka dropped messages while memory was rebuilt (\(reason)); restart")
-        case .assigned, .leaderLost, .newPartitions, .problem: break
+        case .assigned, .leaderLive, .leaderLost, .newPartitions, .problem: break
         }
     }
 

@@ -156,9 +156,10 @@ public final class Worker<D: Decider>: Sendable {
         switch event {
         case .assigned: break
         case .batch(let raw): try await judge(raw, &state)
-        case .endOfPartition(let partition, let offset, let isLive):
-            state.reachedEnd(of: partition, offset: offset, isLive: isLive, now: clock.now())
-        case .leaderLost(let partition): state.leaderLost(partition, now: clock.now())
+        case .endOfPartition(let partition, let offset):
+            state.reachedEnd(of: partition, offset: offset, now: clock.now())
+        case .leaderLive(let partition): state.setLeader(of: partition, isLive: true, now: clock.now())
+        case .leaderLost(let partition): state.setLeader(of: partition, isLive: false, now: clock.now())
         case .newPartitions(let partitions): try await takeNew(partitions, &state)
         case .offsetOutOfRange(let partition, let reason):
             logger.error("partition stands still", metadata: ["partition": "\(partition)", "reason": "\(reason)"])

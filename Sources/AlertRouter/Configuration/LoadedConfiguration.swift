@@ -1,0 +1,117 @@
+import AlertWorker
+import ConfigFiles
+import Core
+import Foundation
+import RuleEngine
+import Store
+
+/// The configuration with everything it names: rules compiled, secrets resolved; all diagnostics at once.
+struct LoadedConfiguration {
+    /// Whether secrets are looked up.
+    enum Secrets { case resolve, leave }
+
+    var path: String
+    var configuration: RouterConfiguration?
+    var rules: RuleSet?
+    var diagnostics: [Diagnostic]
+    /// Texts of the files that diagnostics are in.
+    var sources: [String: String]
+    var resolver: SecretResolver
+
+    /// Reads, decodes and checks everything; nil parts have errors in `diagnostics`.
+    static func load(path: String, secrets: Secrets) -> LoadedConfiguration {
+        let file = ConfigFile.load(path: path)
+        let reader = ConfigReader()
+        let configuration = reader.mapping(of: file, RouterConfiguration.init)
+        let folder = LoadedConfiguration.folder(of: path)
+        var loaded = LoadedConfiguration(
+            path: path, configuration: configuration, rules: nil, diagnostics: reader.diagnostics,
+            sources: [file.file: file.source.text], resolver: .system(baseDirectory: folder))
+        guard let configuration else { return loaded }
+        let rules = LoadedRules.load(
+            folder: LoadedConfiguration.resolve(configuration.rulesFolder, in: folder),
+            receivers: configuration.receivers.map(\.name))
+        loaded.diagnostics += rules.diagnostics
+        loaded.sources.merge(rules.sources) { own, _ in own }
+        if secrets == .resolve { loaded.diagnostics += configuration.secretProblems(loaded.resolver, file: file.file) }
+        let hasErrors = loaded.diagnostics.contains { $0.level == .error }
+        loaded.rules = hasErrors ? nil : rules.rules
+        return loaded
+    }
+
+    /// Reads the configuration for a command that needs the store's place only.
+    static func read(path: String) throws -> LoadedConfiguration {
+        let loaded = load(path: path, secrets: .leave)
+        guard loaded.configuration != nil else {
+            let lines = loaded.diagnostics.map { $0.rendered(source: loaded.sources[$0.position.file]) }
+            throw CommandFailure(.inputIsWrong, lines: lines)
+        }
+        return loaded
+    }
+
+    var folder: String { LoadedConfiguration.folder(of: path) }
+
+    var storeLocation: StoreLocation {
+        StoreLocation(
+            folder: LoadedConfiguration.resolve(configuration?.storeFolder ?? "state", in: folder), name: "alert")
+    }
+
+    /// The folder that relative paths in a file are relative to.
+    static func folder(of path: String) -> String {
+        let parent = (path as NSString).deletingLastPathComponent
+        return parent.isEmpty ? "." : parent
+    }
+
+    /// A path, relative to a folder unless it is absolute.
+    static func resolve(_ path: String, in folder: String) -> String {
+        path.hasPrefix("/") ? path : folder == "." ? path : folder + "/" + path
+    }
+}
+
+/// The rules of a folder together with the shipped rules about the router itself.
+struct LoadedRules {
+    var rules: RuleSet?
+    var diagnostics: [Diagnostic]
+    var sources: [String: String]
+
+    /// - Parameter receivers: what `notify` may name; nil leaves it unchecked.
+    static func load(folder: String, receivers: [String]? = nil) -> LoadedRules {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
+            let place = SourcePosition(file: folder, line: 1, column: 1)
+            let missing = Diagnostic(
+                code: ConfigCode.unreadable, message: "the folder of the rule files does not exist", position: place,
+                help: "set rules: in the configuration, or name the folder")
+            return LoadedRules(rules: nil, diagnostics: [missing], sources: [:])
+        }
+        var (files, diagnostics) = ConfigFile.loadDirectory(path: folder)
+        let names = Set(files.map { ($0.file as NSString).lastPathComponent })
+        files.append(ConfigFile(text: HealthTable.tables, file: "built-in/tables.yaml"))
+        if !names.contains(HealthTable.rulesFileName) {
+            files.append(ConfigFile(text: HealthTable.rules, file: "built-in/\(HealthTable.rulesFileName)"))
+        }
+        let (rules, found) = RuleSet.load(
+            files: files, options: RuleLoadOptions(receivers: receivers, rulesMax: RuleLoadOptions.standard.rulesMax))
+        diagnostics += found
+        return LoadedRules(
+            rules: diagnostics.contains { $0.level == .error } ? nil : rules, diagnostics: diagnostics,
+            sources: Dictionary(files.map { ($0.file, $0.source.text) }, uniquingKeysWith: { first, _ in first }))
+    }
+}
+
+extension RouterConfiguration {
+    /// Secrets that cannot be resolved.
+    func secretProblems(_ resolver: SecretResolver, file: String) -> [Diagnostic] {
+        var texts = kafka.properties.map(\.value) + receivers.flatMap(\.secrets)
+        if let secret = kafka.oauth?.clientSecret { texts.append(secret) }
+        if let url = heartbeat?.url { texts.append(url) }
+        return texts.compactMap { text in
+            do throws(SecretError) {
+                _ = try text.resolve(resolver)
+                return nil
+            } catch {
+                return error.diagnostic(file: file)
+            }
+        }
+    }
+}

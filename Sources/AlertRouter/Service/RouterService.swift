@@ -1,0 +1,295 @@
+import AlertWorker
+import Console
+import ConfigFiles
+import Core
+import Delivery
+import Foundation
+import HTTPTransport
+import KafkaClient
+import Logging
+import RuleEngine
+import Sandbox
+import Spine
+import Store
+import Synchronization
+
+/// How a service is started, besides its configuration.
+struct ServiceOptions: Sendable {
+    var isNewStoreAccepted = false
+    var isGapAccepted = false
+    /// Wait for the store's lock instead of ending at once.
+    var isStandby = false
+}
+
+/// The running service: wires the parts together, reloads, drains. No policy.
+final class RouterService: Sendable {
+    /// What a stop asked for by a signal may take: SIGTERM to exit.
+    static let drainMax: Duration = .seconds(8)
+
+    let configurationPath: String
+    let metrics: MetricsRegistry
+    let clock: any WallClock
+    let store: SQLiteStore
+    let worker: Worker<AlertDecider>
+    let dispatcher: Dispatcher
+    private let consumer: KafkaConsumer
+    private let transport: HTTPTransport
+    private let destinations: DestinationFactory
+    private let console: ConsoleServer?
+    private let heartbeat: HeartbeatSender?
+    private let logger: Logger
+    private let reloads = Mutex<Bool>(false)
+
+    /// Builds the service under a lock of the store that the caller took; nothing runs until ``run()``.
+    init(
+        loaded: LoadedConfiguration, rules: RuleSet, options: ServiceOptions, lock: ProcessLock,
+        metrics: MetricsRegistry, clock: any WallClock, logger: Logger
+    ) throws {
+        guard let configuration = loaded.configuration else {
+            throw CommandFailure(.inputIsWrong, "the configuration \(loaded.path) cannot be used")
+        }
+        configurationPath = loaded.path
+        self.metrics = metrics
+        self.clock = clock
+        self.logger = logger
+        store = try SQLiteStore(
+            StoreOptions(location: loaded.storeLocation, limits: .standard, now: clock.now(), metrics: metrics),
+            lock: lock)
+        transport = try HTTPTransport(configuration: HTTPTransportConfiguration.standard, clock: clock)
+        destinations = DestinationFactory(transport: transport, clock: clock, metrics: metrics, logger: logger)
+        let relay = FactRelay()
+        let dispatcher = Dispatcher(
+            store: store, destinations: try destinations.make(loaded), clock: clock,
+            seed: UInt64.random(in: .min ... .max), metrics: metrics, logger: logger,
+            onFact: { relay.send(HealthFact($0)) })
+        self.dispatcher = dispatcher
+        consumer = try KafkaConsumer(
+            configuration: try KafkaSettings.configuration(
+                loaded, tokens: try TokenSources.make(loaded, transport: transport, clock: clock)),
+            topics: configuration.kafka.topics, metrics: metrics, logger: logger)
+        let directory = configuration.receiverDirectory
+        let decisionMetrics = AlertWorkerMetrics(registry: metrics)
+        let rulesNow = CurrentRules(rules: rules, receivers: directory)
+        let worker = Worker<AlertDecider>(
+            configuration: .standard(
+                name: "alert",
+                start: StartOptions(
+                    position: configuration.start, isNewStoreAccepted: options.isNewStoreAccepted,
+                    isGapAccepted: options.isGapAccepted), clockMode: configuration.clockMode),
+            source: KafkaEventSource(consumer: consumer), store: store, clock: clock, registry: metrics,
+            logger: logger, onOutboxRows: { dispatcher.wake() },
+            makeDecider: {
+                let current = rulesNow.current
+                return AlertDecider(rules: current.rules, receivers: current.receivers, metrics: decisionMetrics)
+            })
+        self.worker = worker
+        self.rulesNow = rulesNow
+        relay.connect { worker.report($0) }
+        console =
+            configuration.http.isEnabled
+            ? ConsoleServer(
+                configuration: ConsoleConfiguration(host: configuration.http.host, port: configuration.http.port),
+                registry: metrics, backend: ReadinessBackend(worker: worker, dispatcher: dispatcher), logger: logger)
+            : nil
+        heartbeat = try configuration.heartbeat.map { heartbeat in
+            let url = try HTTPURL(try heartbeat.url.resolve(loaded.resolver).reveal())
+            return HeartbeatSender(
+                every: heartbeat.every, clock: clock, metrics: metrics, isConsuming: { worker.isReady },
+                isDelivering: { dispatcher.isDelivering },
+                send: { [transport] deadline in
+                    let result = await transport.send(HTTPRequest.get(url), deadline: deadline)
+                    if case .response(let response) = result { return (200..<300).contains(response.status) }
+                    return false
+                })
+        }
+    }
+
+    private let rulesNow: CurrentRules
+
+    /// Runs until ``stop()`` or a failure; returns after everything decided is stored and attempts under way have ended.
+    func run() async throws {
+        let control = try ControlServer(
+            path: store.location.socketPath(environment: ProcessInfo.processInfo.environment),
+            requestTimeout: .seconds(30)
+        ) { [self] request in await answer(request) }
+        var failure: (any Error)?
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [dispatcher] in await dispatcher.run() }
+            if let console {
+                group.addTask { [logger] in
+                    do { try await console.run() } catch is CancellationError {} catch {
+                        logger.error("the metrics server stopped", metadata: ["error": "\(error)"])
+                    }
+                }
+            }
+            if let heartbeat { group.addTask { await heartbeat.run() } }
+            group.addTask { [self] in await keepHouse() }
+            group.addTask { [self] in await replayRequested() }
+            do { try await worker.run() } catch { failure = error }
+            control.stop()
+            await dispatcher.drain(within: .seconds(4))
+            group.cancelAll()
+        }
+        await consumer.shutdown()
+        await transport.shutdown()
+        await destinations.shutdown()
+        await store.close(now: clock.now())
+        if let failure { throw failure }
+    }
+
+    /// Ends the service orderly.
+    func stop() { worker.stop() }
+
+    // MARK: - Reload
+
+    /// Reads configuration, rules and secrets anew; on any error the last good ones stay. Requests meanwhile are joined.
+    func reload() async {
+        let isFirst = reloads.withLock { isWanted in
+            defer { isWanted = true }
+            return !isWanted
+        }
+        guard isFirst else { return }
+        defer { reloads.withLock { $0 = false } }
+        let loaded = LoadedConfiguration.load(path: configurationPath, secrets: .resolve)
+        let problems = loaded.diagnostics.filter { $0.level == .error }
+        guard let rules = loaded.rules, let configuration = loaded.configuration else {
+            let first = problems.first.map { "\($0.position): \($0.message)" } ?? "the configuration cannot be used"
+            return refuse("\(problems.count) errors, the first: \(first)")
+        }
+        do {
+            let fresh = try destinations.make(loaded)
+            let directory = configuration.receiverDirectory
+            let before = rulesNow.current
+            rulesNow.set(rules: rules, receivers: directory)
+            do {
+                let reply = try await worker.perform(.reload(rules: rules, receivers: directory))
+                dispatcher.replace(destinations: fresh)
+                if case .done(let text) = reply { logger.notice("reloaded", metadata: ["result": "\(text)"]) }
+                worker.report(HealthFact(component: "reload", subject: "configuration", isHealthy: true, detail: ""))
+            } catch {
+                rulesNow.set(rules: before.rules, receivers: before.receivers)
+                throw error
+            }
+        } catch {
+            refuse("\(error)")
+        }
+    }
+
+    private func refuse(_ reason: String) {
+        logger.error("reload failed; the last good configuration stays", metadata: ["reason": "\(reason)"])
+        worker.report(
+            HealthFact(component: "reload", subject: "configuration", isHealthy: false, detail: reason))
+    }
+
+    // MARK: - Commands
+
+    private func answer(_ bytes: [UInt8]) async -> [UInt8] {
+        do {
+            return try await ServiceCommands(service: self).perform(try JSON.parse(bytes)).bytes
+        } catch {
+            return JSON.object(["error": .string("\(error)")]).bytes
+        }
+    }
+
+    // MARK: - Housekeeping
+
+    /// Removes what is older than the retention allows, in small slices, once a minute.
+    private func keepHouse() async {
+        while !Task.isCancelled {
+            do {
+                _ = try await store.runRetention(now: clock.now(), policy: .standard, sliceCountMax: 20)
+                store.updateSizeMetrics()
+            } catch {
+                logger.warning("retention could not run", metadata: ["error": "\(error)"])
+            }
+            do { try await clock.sleep(until: clock.now().adding(.seconds(60))) } catch { return }
+        }
+    }
+
+    /// Replays that were asked for while no service ran.
+    private func replayRequested() async {
+        do {
+            let requests = try store.read { try $0.metaEntries(prefix: ReplayRequests.prefix) }
+            for (key, by) in requests {
+                if let id = Int64(key.dropFirst(ReplayRequests.prefix.count)),
+                    let letter = try store.read({ try $0.deadLetter(id: id) }), letter.state == .open
+                {
+                    _ = try await worker.replay([letter], by: String(decoding: by, as: UTF8.self))
+                }
+                try await store.write(byteCount: 64) { try $0.setMeta(key, nil) }
+            }
+        } catch is WorkerError {
+            // The worker stopped first; the requests stay for the next start.
+        } catch {
+            logger.warning("replays asked for earlier could not be done", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+/// The rules and receivers that a worker starts with; replaced by a reload.
+final class CurrentRules: Sendable {
+    private let state: Mutex<(rules: RuleSet, receivers: ReceiverDirectory)>
+
+    init(rules: RuleSet, receivers: ReceiverDirectory) { state = Mutex((rules, receivers)) }
+
+    var current: (rules: RuleSet, receivers: ReceiverDirectory) { state.withLock { $0 } }
+
+    func set(rules: RuleSet, receivers: ReceiverDirectory) { state.withLock { $0 = (rules, receivers) } }
+}
+
+/// Passes delivery's facts to the worker, which is made after the dispatcher.
+final class FactRelay: Sendable {
+    private let target = Mutex<(@Sendable (HealthFact) -> Void)?>(nil)
+
+    func connect(_ target: @escaping @Sendable (HealthFact) -> Void) { self.target.withLock { $0 = target } }
+
+    func send(_ fact: HealthFact?) {
+        guard let fact else { return }
+        target.withLock { $0 }?(fact)
+    }
+}
+
+extension HealthFact {
+    /// A fact about delivery as a fact about the router; nil where an operator need not hear of it.
+    init?(_ fact: DeliveryFact) {
+        switch fact {
+        case .breakerOpened(let receiver, let channel, let isUnauthorized, let reason):
+            self.init(
+                component: "receiver", subject: receiver, isHealthy: false,
+                detail: "\(channel) is left alone after failures\(isUnauthorized ? " of authorization" : ""): \(reason)")
+        case .breakerClosed(let receiver, _):
+            self.init(component: "receiver", subject: receiver, isHealthy: true, detail: "")
+        case .deadLetter(let receiver, let rule, let row, let reason):
+            self.init(
+                component: "dead-letter", subject: receiver, isHealthy: false,
+                detail: "a notification of rule '\(rule)' was given up (outbox row \(row)): \(reason)")
+        case .templateProblem(let receiver, let rule, _, let problem):
+            self.init(
+                component: "template", subject: rule, isHealthy: false,
+                detail: "a text for \(receiver) fell back to plain: \(problem)")
+        case .receiverRemoved(let receiver, let count):
+            self.init(
+                component: "receiver-removed", subject: receiver, isHealthy: false,
+                detail: "\(count) waiting notifications were given up because the receiver is not configured any more")
+        case .storeFailed(let reason):
+            self.init(component: "store", subject: "delivery", isHealthy: false, detail: reason)
+        }
+    }
+}
+
+/// Whether the service can do its work now.
+struct ReadinessBackend: ConsoleBackend {
+    let worker: Worker<AlertDecider>
+    let dispatcher: Dispatcher
+
+    func readiness() async -> Readiness {
+        var reasons: [Readiness.Reason] = []
+        if !worker.isReady {
+            reasons.append(.init(name: "worker", message: "starting, or waiting for the store"))
+        }
+        if !dispatcher.isDelivering {
+            reasons.append(.init(name: "delivery", message: "no destination takes messages"))
+        }
+        return Readiness(reasons: reasons)
+    }
+}

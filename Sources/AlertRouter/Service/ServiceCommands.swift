@@ -1,0 +1,56 @@
+import AlertWorker
+import Core
+import Store
+
+/// Carries out what comes over the control socket.
+struct ServiceCommands {
+    let service: RouterService
+
+    func perform(_ request: JSON) async throws -> JSON {
+        let name = request["command"]?.stringValue ?? ""
+        switch name {
+        case "dead_letters.replay", "dead_letters.discard":
+            return try await settle(request, isReplay: name == "dead_letters.replay")
+        case "reload":
+            await service.reload()
+            return .object(["text": .string("reload asked for; the log says how it ended")])
+        default: return .object(["error": .string("the service knows no command '\(name)'")])
+        }
+    }
+
+    private func settle(_ request: JSON, isReplay: Bool) async throws -> JSON {
+        let by = request["by"]?.stringValue ?? "unknown"
+        var results: [JSON] = []
+        for id in (request["ids"]?.elements ?? []).compactMap(\.intValue) {
+            do {
+                let text = try await settle(id, isReplay: isReplay, by: by)
+                results.append(OfflineCommands.result(id, isDone: true, text))
+            } catch let error as StoreError where !error.isStorageFailure {
+                results.append(OfflineCommands.result(id, isDone: false, error.message))
+            }
+        }
+        return .object(["results": .array(results)])
+    }
+
+    private func settle(_ id: Int64, isReplay: Bool, by: String) async throws -> String {
+        guard let letter = try service.store.read({ try $0.deadLetter(id: id) }) else {
+            throw StoreError(.conflict, "there is no dead letter \(id)", systemCode: nil)
+        }
+        guard letter.state == .open else {
+            throw StoreError(.conflict, "dead letter \(id) is \(letter.state.rawValue)", systemCode: nil)
+        }
+        guard isReplay else {
+            if case .done(let text) = try await service.worker.perform(.discard(letter: letter, by: by)) { return text }
+            return "discarded"
+        }
+        if letter.kind == .delivery {
+            if case .done(let text) = try await service.worker.perform(.requeueDelivery(letter: letter, by: by)) {
+                return text
+            }
+            return "back in the outbox"
+        }
+        let report = try await service.worker.replay([letter], by: by)
+        if let reason = report.refused[id] { throw StoreError(.conflict, "still refused: \(reason)", systemCode: nil) }
+        return "read again; \(report.judgedCount) events were judged"
+    }
+}
