@@ -31,6 +31,7 @@ let external: [String: Target.Dependency] = [
     "NIOSSL": .product(name: "NIOSSL", package: "swift-nio-ssl"),
     "NIOTLS": .product(name: "NIOTLS", package: "swift-nio"),
     "ServiceLifecycle": .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+    "UnixSignals": .product(name: "UnixSignals", package: "swift-service-lifecycle"),
     "Yams": .product(name: "Yams", package: "Yams"),
 ]
 
@@ -82,7 +83,7 @@ let modules: [Module] = [
         uses: [
             "Core", "ConfigFiles", "CEL", "Templates", "ChangeEvents", "RuleEngine", "Alerting", "Store", "Delivery",
             "Spine", "HTTPTransport", "Channels", "KafkaClient", "AlertWorker", "Console", "Sandbox", "ArgumentParser",
-            "ServiceLifecycle", "Logging",
+            "UnixSignals", "Logging",
         ], executable: true),
     Module(
         name: "RouterTesting",
