@@ -153,7 +153,9 @@ for module in modules where selected.contains(module.name) {
                 name: module.name, dependencies: dependencies(module.uses), swiftSettings: swiftSettings))
     } else {
         targets.append(
-            .target(name: module.name, dependencies: dependencies(module.uses), swiftSettings: swiftSettings))
+            .target(
+                name: module.name, dependencies: dependencies(module.uses),
+                resources: module.name == "Sandbox" ? [.copy("Samples")] : [], swiftSettings: swiftSettings))
     }
 }
 for module in modules where wanted?.contains(module.name) ?? true {
