@@ -92,8 +92,8 @@ let modules: [Module] = [
         name: "RouterBench",
         uses: [
             "Core", "ConfigFiles", "CEL", "ChangeEvents", "RuleEngine", "Alerting", "Store", "Delivery", "Spine",
-            "HTTPTransport", "Channels", "KafkaClient", "AlertWorker", "Sandbox", "ArgumentParser", "Logging",
-            "NIOCore", "NIOPosix", "NIOSSL",
+            "HTTPTransport", "Channels", "KafkaClient", "CRdKafka", "AlertWorker", "Sandbox", "ArgumentParser",
+            "Logging", "NIOCore", "NIOPosix", "NIOSSL",
         ], executable: true),
 ]
 
