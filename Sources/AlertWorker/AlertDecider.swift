@@ -71,19 +71,25 @@ public struct AlertDecider: Decider {
 
     public mutating func decide(_ batch: ChangeBatch, context: DecisionContext) -> Decision? {
         var output = EvaluationOutput()
-        evaluator.evaluate(batch, clocks: context.tableClocks, isBootstrap: context.isBootstrap, output: &output)
+        evaluator.isBootstrapping = context.isBootstrap
+        evaluator.evaluate(batch, output: &output)
         return decision(from: output, raw: batch.raw, context: context)
     }
 
-    public func nextTimer(table: Int) -> Timestamp? { evaluator.nextTimer(table: table) }
+    public mutating func nextTimer(table: Int) -> Timestamp? { evaluator.nextTimer(table: table) }
 
     public mutating func advance(context: DecisionContext) -> Decision? {
         var output = EvaluationOutput()
         for (table, clock) in context.tableClocks.enumerated() {
-            guard let clock else { continue }
-            evaluator.advance(table: table, to: clock, isBootstrap: context.isBootstrap, output: &output)
+            guard let clock, isTimerDue(table, clock) else { continue }
+            evaluator.isBootstrapping = context.isBootstrap
+            evaluator.advance(table: table, to: clock, versionFloor: context.versionFloors[table], output: &output)
         }
         return decision(from: output, raw: nil, context: context)
+    }
+
+    private mutating func isTimerDue(_ table: Int, _ clock: Timestamp) -> Bool {
+        evaluator.hasHeldBack(table: table) || evaluator.nextTimer(table: table).map { $0 <= clock } ?? false
     }
 
     public mutating func note(_ facts: [HealthFact], context: DecisionContext) -> Decision? {
@@ -93,14 +99,15 @@ public struct AlertDecider: Decider {
         healthDecoder.decode(raw, into: healthBatch)
         for index in healthBatch.events.indices { healthBatch.events[index].disposition = .judge }
         var output = EvaluationOutput()
-        evaluator.evaluate(healthBatch, clocks: context.tableClocks, isBootstrap: false, output: &output)
+        evaluator.isBootstrapping = false
+        evaluator.evaluate(healthBatch, output: &output)
         var quiet = context
         quiet.isBootstrap = false
         return decision(from: output, raw: nil, context: quiet)
     }
 
     public mutating func endBootstrap(context: DecisionContext) -> Decision? {
-        let open = evaluator.openAlerts().filter { $0.isBootstrap && $0.state == .firing }
+        let open = rules.rules.flatMap { evaluator.open(rule: $0.name) }.filter { $0.isBootstrap && $0.state == .firing }
         let rows = announcer.announceOpen(open, rules: directory, now: context.now)
         guard !rows.isEmpty else { return nil }
         return Decision(byteCount: rows.reduce(0) { $0 + $1.payload.count + 512 }, hasOutboxRows: true) { transaction in
@@ -163,12 +170,12 @@ public struct AlertDecider: Decider {
         metrics.count(output)
         guard !output.isEmpty else { return nil }
         let announcement = announcer.announce(
-            output.transitions, rules: directory.falling(back: fallback), told: { told[$0] ?? [] },
-            openCount: { evaluator.openCount(rule: $0) }, isBootstrap: context.isBootstrap, now: context.now)
+            output.transitions, rules: fallback ?? directory, told: { [told] in told[$0] ?? [] },
+            openCount: { [evaluator] in evaluator.openCount(rule: $0) }, isBootstrap: context.isBootstrap, now: context.now)
         for (fingerprint, receivers) in announcement.told { told[fingerprint] = receivers.isEmpty ? nil : receivers }
         var records: [AlertRecord] = []
         for alert in output.changed {
-            let isOpen = evaluator.isKept(alert)
+            let isOpen = alert.isOpen
             records.append(StoredAlert(alert: alert, told: told[alert.fingerprint] ?? []).record(isOpen: isOpen))
             if !isOpen { told[alert.fingerprint] = nil }
         }

@@ -34,12 +34,12 @@ struct RuleDirectory: Sendable {
     init(rules: RuleSet) {
         for rule in rules.rules {
             entries[rule.name] = Entry(
-                name: rule.name, notify: rule.notify, hasRecipient: rule.hasRecipient,
+                name: rule.name, notify: rule.notify, hasRecipient: rule.recipient != nil,
                 isAboutRouter: rule.table == HealthTable.name,
                 texts: MessageTexts(
                     description: rule.description, summary: rule.summary,
-                    facts: rule.facts.map { .init(name: $0.name, text: $0.text) },
-                    links: rule.links.map { .init(name: $0.name, text: $0.text) }))
+                    facts: rule.facts.map { .init(name: $0.name, text: $0.template) },
+                    links: rule.links.map { .init(name: $0.name, text: $0.template) }))
         }
     }
 

@@ -8,13 +8,16 @@ public struct DecisionContext: Sendable {
     public var now: Timestamp
     /// The table clock of each table of the catalog; nil where no row has set it going.
     public var tableClocks: [Timestamp?]
+    /// Per table the lowest newest version among its partitions that are not at their end; `Int64.max` where all are.
+    public var versionFloors: [Int64]
     /// The worker has not yet passed what Kafka held at its first start.
     public var isBootstrap: Bool
 
     /// Gathers what a decision is made with.
-    public init(now: Timestamp, tableClocks: [Timestamp?], isBootstrap: Bool) {
+    public init(now: Timestamp, tableClocks: [Timestamp?], versionFloors: [Int64], isBootstrap: Bool) {
         self.now = now
         self.tableClocks = tableClocks
+        self.versionFloors = versionFloors
         self.isBootstrap = isBootstrap
     }
 }
@@ -83,8 +86,8 @@ public protocol Decider: SendableMetatype {
     /// Judges a batch: the events whose disposition says so, in order. Nil where nothing changes.
     mutating func decide(_ batch: ChangeBatch, context: DecisionContext) -> Decision?
     /// When the next timer of a table runs, by its table clock; nil where none waits.
-    func nextTimer(table: Int) -> Timestamp?
-    /// Runs all timers that the table clocks have passed.
+    mutating func nextTimer(table: Int) -> Timestamp?
+    /// Runs all timers that the table clocks have passed; cheap where there are none.
     mutating func advance(context: DecisionContext) -> Decision?
     /// Carries out a command.
     mutating func perform(_ command: Command, context: DecisionContext) -> (decision: Decision?, reply: Reply)

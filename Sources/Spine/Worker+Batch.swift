@@ -44,9 +44,16 @@ extension Worker {
         var newest: [Int64] = []
         let stride = raw.partitions.count
         newest = Array(repeating: .min, count: stride * state.clocks.count)
+        var versions = Array(repeating: Int64.min, count: stride)
         for event in state.batch.events where event.partitionIndex >= 0 {
             let index = Int(event.table) * stride + Int(event.partitionIndex)
             newest[index] = max(newest[index], event.commitTime.milliseconds)
+            let partition = Int(event.partitionIndex)
+            versions[partition] = max(versions[partition], event.version)
+        }
+        for (index, partition) in raw.partitions.enumerated() {
+            let known = state.progress[partition]?.newestVersion ?? .min
+            state.progress[partition] = (max(known, versions[index]), false)
         }
         for table in state.clocks.indices {
             for partition in 0..<stride where newest[table * stride + partition] != .min {
@@ -141,10 +148,7 @@ extension Worker {
         }
         endBootstrapIfPassed(&state)
         let context = state.context(now: now)
-        let isTimerDue = state.clocks.indices.contains { table in
-            state.decider.nextTimer(table: table).map { $0 <= context.tableClocks[table] ?? .distantPast } ?? false
-        }
-        if isTimerDue { state.pending.add(state.decider.advance(context: context)) }
+        state.pending.add(state.decider.advance(context: context))
         if !state.facts.isEmpty {
             state.pending.add(state.decider.note(state.facts, context: context))
             state.facts = []

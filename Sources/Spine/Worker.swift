@@ -120,7 +120,7 @@ public final class Worker<D: Decider>: Sendable {
     }
 
     private func round(_ state: inout WorkerState<D>) async throws {
-        let items = await mailbox.take(until: nextWake(state), clock: clock)
+        let items = await mailbox.take(until: nextWake(&state), clock: clock)
         for item in state.takeDeferred() + items { try await handle(item, &state) }
         try await tick(&state)
         try await flush(&state, isForced: false)
@@ -173,7 +173,7 @@ public final class Worker<D: Decider>: Sendable {
     }
 
     /// When the loop has to wake without any input: the next timer, or a look at a clock that may stand.
-    private func nextWake(_ state: WorkerState<D>) -> Timestamp? {
+    private func nextWake(_ state: inout WorkerState<D>) -> Timestamp? {
         if !state.deferred.isEmpty { return clock.now() }
         let now = clock.now()
         var wake = state.pending.isEmpty ? nil : now.adding(.milliseconds(5))

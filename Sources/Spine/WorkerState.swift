@@ -41,6 +41,8 @@ struct WorkerState<D: Decider> {
     var submitted: [TopicPartition: Int64] = [:]
     /// How far a partition is known to be read: `next`, or its end where only gaps follow.
     var passed: [TopicPartition: Int64] = [:]
+    /// Per partition the newest version that was judged, and whether everything in it was.
+    var progress: [TopicPartition: (newestVersion: Int64, isAtEnd: Bool)] = [:]
     var bootstrapEnds: [TopicPartition: Int64] = [:]
     var pending = PendingUnit()
     var chain = WriteChain()
@@ -68,7 +70,19 @@ struct WorkerState<D: Decider> {
 
     func context(now: Timestamp) -> DecisionContext {
         DecisionContext(
-            now: now, tableClocks: clocks.map { $0.now == .distantPast ? nil : $0.now }, isBootstrap: isBootstrap)
+            now: now, tableClocks: clocks.map { $0.now == .distantPast ? nil : $0.now },
+            versionFloors: versionFloors, isBootstrap: isBootstrap)
+    }
+
+    /// Per table the lowest newest version among its partitions that are not at their end.
+    private var versionFloors: [Int64] {
+        var floors = clocks.map { _ in Int64.max }
+        for (partition, progress) in progress where !progress.isAtEnd {
+            for table in decider.catalog.tables(carriedBy: partition.topic) {
+                floors[table] = min(floors[table], progress.newestVersion)
+            }
+        }
+        return floors
     }
 
     /// Forgets everything but what waits to be handled; the store holds the truth.
@@ -97,17 +111,18 @@ struct WorkerState<D: Decider> {
         }
     }
 
-    mutating func reachedEnd(of partition: TopicPartition, offset: Int64, isLive: Bool, now: Timestamp) {
+    mutating func reachedEnd(of partition: TopicPartition, offset: Int64, now: Timestamp) {
         guard next[partition] != nil else { return }
         passed[partition] = max(passed[partition] ?? 0, offset)
+        if (next[partition] ?? 0) <= offset { progress[partition, default: (.min, true)].isAtEnd = true }
         for table in decider.catalog.tables(carriedBy: partition.topic) {
-            clocks[table].partitionAtEnd(partition, wall: now, isLive: isLive)
+            clocks[table].partitionAtEnd(partition, wall: now)
         }
     }
 
-    mutating func leaderLost(_ partition: TopicPartition, now: Timestamp) {
+    mutating func setLeader(of partition: TopicPartition, isLive: Bool, now: Timestamp) {
         for table in decider.catalog.tables(carriedBy: partition.topic) {
-            clocks[table].leaderLost(partition, wall: now)
+            clocks[table].setLeader(of: partition, isLive: isLive, wall: now)
         }
     }
 }
