@@ -178,11 +178,11 @@ extension Worker {
         state.decoder = ChangeDecoder(catalog: catalog)
         state.catalogVersion = state.decider.catalogVersion
         state.clocks = catalog.tables.map { table in
-            var clock = TableClock(
+            TableClock(
                 maxDelay: table.declaration.maxDelay, mode: configuration.clockMode, stored: clocks[table.name])
-            for partition in state.next.keys where table.declaration.isCarried(by: partition.topic) { clock.add(partition) }
-            return clock
         }
+        state.topicTables = [:]
+        for partition in state.next.keys { state.add(partition) }
         state.storedClocks = state.clocks.map { _ in nil }
         try await checkpoint(&state)
     }

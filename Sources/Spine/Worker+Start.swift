@@ -97,9 +97,7 @@ extension Worker {
                 maxDelay: table.declaration.maxDelay, mode: configuration.clockMode, stored: clockValues[table.name])
             state.storedClocks[index] = clockValues[table.name]
         }
-        for range in ranges {
-            for table in catalog.tables(carriedBy: range.partition.topic) { state.clocks[table].add(range.partition) }
-        }
+        for range in ranges { state.add(range.partition) }
         state.submitted = stored.offsets
         state.bootstrapEnds = stored.bootstrapEnds
         return StartFacts(
@@ -194,9 +192,7 @@ extension Worker {
         }
         for range in lows where fresh.contains(range.partition) {
             state.next[range.partition] = state.submitted[range.partition] ?? range.low
-            for table in state.decider.catalog.tables(carriedBy: range.partition.topic) {
-                state.clocks[table].add(range.partition)
-            }
+            state.add(range.partition)
         }
         logger.notice("new partitions", metadata: ["partitions": "\(fresh.map(\.description).sorted())"])
         try await assign(state.next, &state)

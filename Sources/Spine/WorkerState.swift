@@ -43,6 +43,7 @@ struct WorkerState<D: Decider> {
     var passed: [TopicPartition: Int64] = [:]
     /// Per partition the newest version that was judged, and whether everything in it was.
     var progress: [TopicPartition: (newestVersion: Int64, isAtEnd: Bool)] = [:]
+    var topicTables: [String: [Int]] = [:]
     var bootstrapEnds: [TopicPartition: Int64] = [:]
     var pending = PendingUnit()
     var chain = WriteChain()
@@ -68,6 +69,16 @@ struct WorkerState<D: Decider> {
 
     var isBootstrap: Bool { !bootstrapEnds.isEmpty }
 
+    /// The tables that a partition carries; known for every partition that was added.
+    func tables(of partition: TopicPartition) -> [Int] { topicTables[partition.topic] ?? [] }
+
+    /// Takes a partition into the clocks of its tables.
+    mutating func add(_ partition: TopicPartition) {
+        let tables = topicTables[partition.topic] ?? decider.catalog.tables(carriedBy: partition.topic)
+        topicTables[partition.topic] = tables
+        for table in tables { clocks[table].add(partition) }
+    }
+
     func context(now: Timestamp) -> DecisionContext {
         DecisionContext(
             now: now, tableClocks: clocks.map { $0.now == .distantPast ? nil : $0.now },
@@ -78,7 +89,7 @@ struct WorkerState<D: Decider> {
     private var versionFloors: [Int64] {
         var floors = clocks.map { _ in Int64.max }
         for (partition, progress) in progress where !progress.isAtEnd {
-            for table in decider.catalog.tables(carriedBy: partition.topic) {
+            for table in tables(of: partition) {
                 floors[table] = min(floors[table], progress.newestVersion)
             }
         }
@@ -115,13 +126,13 @@ struct WorkerState<D: Decider> {
         guard next[partition] != nil else { return }
         passed[partition] = max(passed[partition] ?? 0, offset)
         if (next[partition] ?? 0) <= offset { progress[partition, default: (.min, true)].isAtEnd = true }
-        for table in decider.catalog.tables(carriedBy: partition.topic) {
+        for table in tables(of: partition) {
             clocks[table].partitionAtEnd(partition, wall: now)
         }
     }
 
     mutating func setLeader(of partition: TopicPartition, isLive: Bool, now: Timestamp) {
-        for table in decider.catalog.tables(carriedBy: partition.topic) {
+        for table in tables(of: partition) {
             clocks[table].setLeader(of: partition, isLive: isLive, wall: now)
         }
     }
