@@ -58,7 +58,7 @@ extension Worker {
         for table in state.clocks.indices {
             for partition in 0..<stride where newest[table * stride + partition] != .min {
                 state.clocks[table].observe(
-                    raw.partitions[partition],
+                    partition: raw.partitions[partition],
                     commitTime: Timestamp(milliseconds: newest[table * stride + partition]))
             }
         }
@@ -135,9 +135,9 @@ extension Worker {
     /// What passes with time: waits for preimages, timers, facts about the router itself.
     func tick(_ state: inout WorkerState<D>) async throws {
         let now = clock.now()
-        for table in state.clocks.indices { state.clocks[table].tick(wall: now) }
+        state.advanceClocks(wall: now)
         state.batch.reset()
-        let runs = state.memory.expireWaits(clocks: state.clocks.map(\.now), into: state.batch)
+        let runs = state.memory.expireWaits(upTo: routerClock(state, now: now), into: state.batch)
         if !runs.isEmpty {
             state.pending.pairRuns += runs.map { run in
                 PairRunRecord(
@@ -153,6 +153,12 @@ extension Worker {
             state.pending.add(state.decider.note(state.facts, context: context))
             state.facts = []
         }
+    }
+
+    /// The wall clock live; under `clock: data` the least of the table clocks that run.
+    private func routerClock(_ state: WorkerState<D>, now: Timestamp) -> Timestamp {
+        guard configuration.clockMode == .data else { return now }
+        return state.clocks.map(\.now).filter { $0 > .distantPast }.min() ?? .distantPast
     }
 
     func perform(
@@ -173,7 +179,8 @@ extension Worker {
     private func replaceCatalog(_ state: inout WorkerState<D>) async throws {
         let catalog = state.decider.catalog
         let clocks = Dictionary(
-            uniqueKeysWithValues: zip(state.memory.tableNames, state.clocks.map(\.now)))
+            zip(state.tableNames, state.clocks.map(\.now)), uniquingKeysWith: { first, _ in first })
+        state.tableNames = catalog.tables.map(\.name)
         state.memory = try RowMemory(catalog: catalog, restoring: state.memory.checkpoint())
         state.decoder = ChangeDecoder(catalog: catalog)
         state.catalogVersion = state.decider.catalogVersion

@@ -8,7 +8,6 @@ struct MetaKeys {
     let worker: String
     var firstRead: String { "\(worker).first_read" }
     var bootstrapEnds: String { "\(worker).bootstrap_ends" }
-    static let restored = "store.restored"
 }
 
 extension Worker {
@@ -72,7 +71,7 @@ extension Worker {
                 let chunks = try (0..<checkpoint.chunkCount).compactMap {
                     try reader.checkpointChunk(id: checkpoint.id, index: $0)
                 }
-                memory = try RowMemory(catalog: catalog, restoring: chunks)
+                memory = try RowMemory(catalog: catalog, restoring: ChunkedBlob.sequence(chunks))
                 checkpointOffsets = checkpoint.offsets
             }
             if let checkpoint = try reader.checkpoint(name: "\(name).rules") {
@@ -82,13 +81,13 @@ extension Worker {
                     })
             }
             let runs = try reader.pairRuns(since: .distantPast)
-            memory.prepareReplay(of: runs.compactMap { PairRun(record: $0, catalog: catalog) })
+            memory.replay(runs.compactMap { PairRun(record: $0, catalog: catalog) })
             let offsets = try reader.offsets().map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.nextOffset) }
             return StoredStart(
                 offsets: Dictionary(uniqueKeysWithValues: offsets), checkpoint: checkpointOffsets,
                 firstRead: try OffsetMap.decode(reader.meta(keys.firstRead)),
                 bootstrapEnds: try OffsetMap.decode(reader.meta(keys.bootstrapEnds)),
-                isRestored: try reader.meta(MetaKeys.restored) != nil)
+                isRestored: try reader.meta(StoreMetaKey.restoredAt) != nil)
         }
         state.decider = decider
         state.memory = memory
@@ -121,7 +120,7 @@ extension Worker {
             }
             try transaction.setMeta(keys.firstRead, first)
             try transaction.setMeta(keys.bootstrapEnds, ends)
-            try transaction.setMeta(MetaKeys.restored, nil)
+            try transaction.setMeta(StoreMetaKey.restoredAt, nil)
         }
         for (partition, offset) in moved { state.submitted[partition] = offset }
     }
@@ -230,6 +229,15 @@ enum OffsetMap {
             offsets[TopicPartition(topic: topic, partition: partition)] = try reader.signed()
         }
         return offsets
+    }
+}
+
+extension ChunkedBlob {
+    /// Row memory's chunks as stored, in order.
+    static func sequence(_ chunks: [[UInt8]]) -> [ChunkedBlob] {
+        chunks.enumerated().map {
+            ChunkedBlob(name: RowMemory.checkpointName, chunk: Int32($0.offset), bytes: $0.element)
+        }
     }
 }
 

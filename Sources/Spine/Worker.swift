@@ -178,11 +178,14 @@ public final class Worker<D: Decider>: Sendable {
         let now = clock.now()
         var wake = state.pending.isEmpty ? nil : now.adding(.milliseconds(5))
         for (table, clock) in state.clocks.enumerated() {
-            guard let timer = state.decider.nextTimer(table: table) ?? state.memory.nextWaitEnd(table: table) else {
-                continue
-            }
+            guard let timer = state.decider.nextTimer(table: table) else { continue }
             let due = timer.adding(clock.maxDelay)
             let look = due > now ? due : now.adding(.milliseconds(250))
+            wake = min(wake ?? look, look)
+        }
+        if state.clocks.indices.contains(where: { state.memory.waitingCount(table: $0) > 0 }) {
+            // A half waits two seconds for the other; looking four times in that time is near enough.
+            let look = now.adding(.milliseconds(500))
             wake = min(wake ?? look, look)
         }
         return wake

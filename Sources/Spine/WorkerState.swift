@@ -32,6 +32,8 @@ struct WorkerState<D: Decider> {
     var decoder: ChangeDecoder
     var memory: RowMemory
     var clocks: [TableClock]
+    /// The tables of the catalog that clocks and memory were made with.
+    var tableNames: [String]
     /// Clock values as last handed to the store.
     var storedClocks: [Timestamp?]
     let batch = ChangeBatch()
@@ -44,6 +46,9 @@ struct WorkerState<D: Decider> {
     /// Per partition the newest version that was judged, and whether everything in it was.
     var progress: [TopicPartition: (newestVersion: Int64, isAtEnd: Bool)] = [:]
     var topicTables: [String: [Int]] = [:]
+    /// Partitions whose leader answers.
+    var live: Set<TopicPartition> = []
+    private var liveToldAt: Timestamp = .distantPast
     var bootstrapEnds: [TopicPartition: Int64] = [:]
     var pending = PendingUnit()
     var chain = WriteChain()
@@ -65,12 +70,24 @@ struct WorkerState<D: Decider> {
             TableClock(maxDelay: $0.declaration.maxDelay, mode: configuration.clockMode, stored: nil)
         }
         storedClocks = clocks.map { _ in nil }
+        tableNames = decider.catalog.tables.map(\.name)
     }
 
     var isBootstrap: Bool { !bootstrapEnds.isEmpty }
 
     /// The tables that a partition carries; known for every partition that was added.
     func tables(of partition: TopicPartition) -> [Int] { topicTables[partition.topic] ?? [] }
+
+    /// Moves the clocks with the wall clock; leaders that answer are told to them once a second.
+    mutating func advanceClocks(wall now: Timestamp) {
+        if now.milliseconds(since: liveToldAt) >= 1000 {
+            liveToldAt = now
+            for partition in live {
+                for table in tables(of: partition) { clocks[table].leaderAnswered(partition, wall: now) }
+            }
+        }
+        for table in clocks.indices { clocks[table].advance(wall: now) }
+    }
 
     /// Takes a partition into the clocks of its tables.
     mutating func add(_ partition: TopicPartition) {
@@ -125,6 +142,7 @@ struct WorkerState<D: Decider> {
     mutating func reachedEnd(of partition: TopicPartition, offset: Int64, now: Timestamp) {
         guard next[partition] != nil else { return }
         passed[partition] = max(passed[partition] ?? 0, offset)
+        live.insert(partition)
         if (next[partition] ?? 0) <= offset { progress[partition, default: (.min, true)].isAtEnd = true }
         for table in tables(of: partition) {
             clocks[table].partitionAtEnd(partition, wall: now)
@@ -132,8 +150,9 @@ struct WorkerState<D: Decider> {
     }
 
     mutating func setLeader(of partition: TopicPartition, isLive: Bool, now: Timestamp) {
+        if isLive { live.insert(partition) } else { live.remove(partition) }
         for table in tables(of: partition) {
-            clocks[table].setLeader(of: partition, isLive: isLive, wall: now)
+            if isLive { clocks[table].leaderAnswered(partition, wall: now) } else { clocks[table].leaderLost(partition) }
         }
     }
 }
