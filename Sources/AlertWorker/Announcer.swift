@@ -17,6 +17,11 @@ struct Announcer: Sendable {
         var items: [Notification.Item] = []
         var omittedCount = 0
         var reasons: [Notification.Reason] = []
+
+        mutating func add(_ item: Notification.Item, reason: Notification.Reason) {
+            if !reasons.contains(reason) { reasons.append(reason) }
+            if items.count < Notification.itemsMax { items.append(item) } else { omittedCount += 1 }
+        }
     }
 
     let profiles: [String: ReceiverProfile]
@@ -182,12 +187,5 @@ struct Announcer: Sendable {
             row.settledAt = now
         }
         return row
-    }
-}
-
-extension Announcer.Draft {
-    fileprivate mutating func add(_ item: Notification.Item, reason: Notification.Reason) {
-        if !reasons.contains(reason) { reasons.append(reason) }
-        if items.count < Notification.itemsMax { items.append(item) } else { omittedCount += 1 }
     }
 }

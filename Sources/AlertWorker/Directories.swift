@@ -1,5 +1,5 @@
 public import Alerting
-public import RuleEngine
+internal import RuleEngine
 
 /// The receivers of a configuration and which of them stand in where nobody is named.
 public struct ReceiverDirectory: Sendable {
