@@ -22,6 +22,41 @@ public final class ScriptedEventSource: EventSource {
         var queued: [SourceEvent] = []
         var waiter: CheckedContinuation<Void, Never>?
         var isEnded = false
+
+        mutating func takeWaiter() -> CheckedContinuation<Void, Never>? {
+            defer { waiter = nil }
+            return waiter
+        }
+
+        var hasMore: Bool {
+            partitions.values.contains { partition in
+                guard let position = partition.position else { return false }
+                return position < partition.high || partition.toldEnd < partition.high
+            }
+        }
+
+        /// The next events: what is queued, else one batch, else ends that were not told yet.
+        mutating func take(batchMax: Int) -> [SourceEvent]? {
+            if !queued.isEmpty {
+                defer { queued = [] }
+                return queued
+            }
+            var copies: [RawBatch.Copied] = []
+            for partition in partitions.keys.sorted() {
+                guard let entry = partitions[partition], let position = entry.position else { continue }
+                let fresh = entry.messages.filter { $0.offset >= position }.prefix(batchMax - copies.count)
+                if let last = fresh.last { partitions[partition]?.position = last.offset + 1 }
+                copies += fresh
+            }
+            if !copies.isEmpty { return [.batch(RawBatch.copying(copies))] }
+            var ends: [SourceEvent] = []
+            for partition in partitions.keys.sorted() {
+                guard let entry = partitions[partition], entry.position != nil, entry.toldEnd < entry.high else { continue }
+                partitions[partition]?.toldEnd = entry.high
+                ends += [.leaderLive(partition), .endOfPartition(partition, offset: entry.high)]
+            }
+            return ends.isEmpty ? nil : ends
+        }
     }
 
     private let state: Mutex<State>
@@ -162,42 +197,5 @@ public final class ScriptedEventSource: EventSource {
             }
             waiter?.resume()
         }
-    }
-}
-
-extension ScriptedEventSource.State {
-    fileprivate mutating func takeWaiter() -> CheckedContinuation<Void, Never>? {
-        defer { waiter = nil }
-        return waiter
-    }
-
-    fileprivate var hasMore: Bool {
-        partitions.values.contains { partition in
-            guard let position = partition.position else { return false }
-            return position < partition.high || partition.toldEnd < partition.high
-        }
-    }
-
-    /// The next events: what is queued, else one batch, else ends that were not told yet.
-    fileprivate mutating func take(batchMax: Int) -> [SourceEvent]? {
-        if !queued.isEmpty {
-            defer { queued = [] }
-            return queued
-        }
-        var copies: [RawBatch.Copied] = []
-        for partition in partitions.keys.sorted() {
-            guard let entry = partitions[partition], let position = entry.position else { continue }
-            let fresh = entry.messages.filter { $0.offset >= position }.prefix(batchMax - copies.count)
-            if let last = fresh.last { partitions[partition]?.position = last.offset + 1 }
-            copies += fresh
-        }
-        if !copies.isEmpty { return [.batch(RawBatch.copying(copies))] }
-        var ends: [SourceEvent] = []
-        for partition in partitions.keys.sorted() {
-            guard let entry = partitions[partition], entry.position != nil, entry.toldEnd < entry.high else { continue }
-            partitions[partition]?.toldEnd = entry.high
-            ends += [.leaderLive(partition), .endOfPartition(partition, offset: entry.high)]
-        }
-        return ends.isEmpty ? nil : ends
     }
 }

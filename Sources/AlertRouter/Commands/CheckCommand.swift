@@ -94,7 +94,7 @@ struct RulePlan {
         let now = Dictionary(rules.rules.map { ($0.name, $0.hash) }, uniquingKeysWith: { first, _ in first })
         return RulePlan(
             added: now.keys.filter { known[$0] == nil }.sorted(), removed: known.keys.filter { now[$0] == nil }.sorted(),
-            changed: now.keys.filter { known[$0].map { old in old != now[$0] } ?? false }.sorted(), open: open,
+            changed: now.filter { known[$0.key] != nil && known[$0.key] != $0.value }.map(\.key).sorted(), open: open,
             resolved: resolved)
     }
 

@@ -37,7 +37,7 @@ enum StoreAccess {
         do {
             switch try ControlClient.route(for: location) {
             case .service(let holder):
-                let answer = try ControlClient.send(
+                let answer = try await ControlClient.send(
                     request.bytes, to: holder.socketPath, timeout: ControlLimits.clientTimeout)
                 return try checked(JSON.parse(answer))
             case .free: return try checked(try await OfflineCommands.perform(request, location: location))

@@ -80,7 +80,7 @@ struct LoadedRules {
         guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
             let place = SourcePosition(file: folder, line: 1, column: 1)
             let missing = Diagnostic(
-                code: ConfigCode.unreadable, message: "the folder of the rule files does not exist", position: place,
+                code: ProgramCode.unreadable, message: "the folder of the rule files does not exist", position: place,
                 help: "set rules: in the configuration, or name the folder")
             return LoadedRules(rules: nil, diagnostics: [missing], sources: [:])
         }

@@ -94,7 +94,7 @@ struct RouterConfiguration {
         default:
             if let time = Timestamp.parse(text.value, zoneRequired: true) { return .timestamp(time) }
             mapping.report(
-                ConfigCode.outOfRange,
+                ProgramCode.outOfRange,
                 "'start' must be 'earliest', 'latest' or a time with its zone; found '\(text.value)'", at: "start",
                 help: "a time is written as 2026-01-12T00:00:00Z")
             return nil
@@ -107,13 +107,13 @@ struct RouterConfiguration {
         for (key, name) in [("default_receiver", defaultReceiver), ("operator", operatorReceiver)]
         where !name.isEmpty && !names.contains(name) {
             mapping.report(
-                ConfigCode.outOfRange, "'\(key)' must name a receiver; found '\(name)'", at: key,
+                ProgramCode.outOfRange, "'\(key)' must name a receiver; found '\(name)'", at: key,
                 help: Spelling.nearest(to: name, among: names).map { "did you mean '\($0)'?" }
                     ?? "receivers: \(names.sorted().joined(separator: ", "))")
         }
         var seen: Set<String> = []
         for receiver in receivers where !receiver.name.isEmpty && !seen.insert(receiver.name).inserted {
-            mapping.report(ConfigCode.outOfRange, "two receivers are named '\(receiver.name)'", at: "receivers")
+            mapping.report(ProgramCode.outOfRange, "two receivers are named '\(receiver.name)'", at: "receivers")
         }
     }
 }
@@ -140,7 +140,7 @@ extension RouterConfiguration.OAuth {
         guard !mapping.isDescribing else { return }
         if tokenFile == nil, endpoint == nil || clientId == nil || clientSecret == nil {
             mapping.report(
-                ConfigCode.missingKey,
+                ProgramCode.missingKey,
                 "'oauth' needs either 'token_file' or 'token_endpoint', 'client_id' and 'client_secret'", at: nil)
         }
     }

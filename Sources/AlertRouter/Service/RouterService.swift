@@ -43,7 +43,8 @@ final class RouterService: Sendable {
     /// Builds the service under a lock of the store that the caller took; nothing runs until ``run()``.
     init(
         loaded: LoadedConfiguration, rules: RuleSet, options: ServiceOptions, lock: ProcessLock,
-        metrics: MetricsRegistry, clock: any WallClock, logger: Logger
+        metrics: MetricsRegistry, clock: any WallClock, logger: Logger,
+        onBound: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) throws {
         guard let configuration = loaded.configuration else {
             throw CommandFailure(.inputIsWrong, "the configuration \(loaded.path) cannot be used")
@@ -55,8 +56,9 @@ final class RouterService: Sendable {
         store = try SQLiteStore(
             StoreOptions(location: loaded.storeLocation, limits: .standard, now: clock.now(), metrics: metrics),
             lock: lock)
-        transport = try HTTPTransport(configuration: HTTPTransportConfiguration.standard, clock: clock)
-        destinations = DestinationFactory(transport: transport, clock: clock, metrics: metrics, logger: logger)
+        let transport = try HTTPTransport(configuration: HTTPTransportConfiguration.standard, clock: clock)
+        self.transport = transport
+        destinations = DestinationFactory(transport: transport, clock: clock)
         let relay = FactRelay()
         let dispatcher = Dispatcher(
             store: store, destinations: try destinations.make(loaded), clock: clock,
@@ -89,15 +91,17 @@ final class RouterService: Sendable {
             configuration.http.isEnabled
             ? ConsoleServer(
                 configuration: ConsoleConfiguration(host: configuration.http.host, port: configuration.http.port),
-                registry: metrics, backend: ReadinessBackend(worker: worker, dispatcher: dispatcher), logger: logger)
+                metrics: metrics, backend: ReadinessBackend(worker: worker, dispatcher: dispatcher), logger: logger,
+                onBound: onBound)
             : nil
         heartbeat = try configuration.heartbeat.map { heartbeat in
             let url = try HTTPURL(try heartbeat.url.resolve(loaded.resolver).reveal())
             return HeartbeatSender(
                 every: heartbeat.every, clock: clock, metrics: metrics, isConsuming: { worker.isReady },
                 isDelivering: { dispatcher.isDelivering },
-                send: { [transport] deadline in
-                    let result = await transport.send(HTTPRequest.get(url), deadline: deadline)
+                send: { deadline in
+                    let result = await transport.send(
+                        HTTPRequest(method: "GET", url: url, headers: [], body: []), deadline: deadline)
                     if case .response(let response) = result { return (200..<300).contains(response.status) }
                     return false
                 })

@@ -1,5 +1,6 @@
 import AlertWorker
 import Core
+import Spine
 import Store
 
 /// Carries out what comes over the control socket.

@@ -1,0 +1,71 @@
+import AlertWorker
+import Alerting
+import Channels
+import ConfigFiles
+
+/// One receiver of the configuration: its name and its channel's settings.
+struct ReceiverConfiguration {
+    /// The channels there are.
+    enum Channel: String, CaseIterable { case teams, email }
+
+    /// A channel's settings.
+    enum Settings {
+        case teams(TeamsReceiverConfiguration)
+        case email(EmailReceiverConfiguration)
+    }
+
+    var name: String
+    /// Nil where the channel is missing or unknown, which is an error.
+    var settings: Settings?
+
+    init(_ mapping: MappingReader) {
+        name = mapping.requiredString("name", "The receiver's name, as rules write it in 'notify'.")
+        let channel = mapping.requiredChoice(
+            "channel", "What kind of receiver it is.", among: Channel.allCases.map { ($0.rawValue, $0) })
+        if mapping.isDescribing {
+            // The schema has the keys of every channel; the decoder tells which belong to which.
+            _ = TeamsReceiverConfiguration(mapping, name: name)
+            _ = EmailReceiverConfiguration(mapping, name: name)
+        }
+        switch channel {
+        case .teams: settings = .teams(TeamsReceiverConfiguration(mapping, name: name))
+        case .email: settings = .email(EmailReceiverConfiguration(mapping, name: name))
+        case nil: mapping.ignoreUnknownKeys()
+        }
+    }
+
+    /// The references to secrets in it.
+    var secrets: [SecretText] {
+        switch settings {
+        case .teams(let teams): [teams.url].compactMap { $0 }
+        case .email(let email): [email.username, email.password].compactMap { $0 }
+        case nil: []
+        }
+    }
+
+    /// What has to be known of it when a notification is written.
+    var profile: ReceiverProfile? {
+        switch settings {
+        case .teams(let teams):
+            ReceiverProfile(
+                name: name, channel: Channel.teams.rawValue, locale: teams.locale, timeZone: teams.timeZone,
+                addressing: .fixed)
+        case .email(let email):
+            ReceiverProfile(
+                name: name, channel: Channel.email.rawValue, locale: email.locale, timeZone: email.timeZone,
+                addressing: .mail(
+                    to: email.to.map(\.description), allowedDomains: email.allowedDomains,
+                    fallback: email.fallback?.description))
+        case nil: nil
+        }
+    }
+}
+
+extension RouterConfiguration {
+    /// The receivers as the worker knows them.
+    var receiverDirectory: ReceiverDirectory {
+        ReceiverDirectory(
+            profiles: receivers.compactMap(\.profile), defaultReceiver: defaultReceiver,
+            operatorReceiver: operatorReceiver)
+    }
+}

@@ -1,0 +1,210 @@
+import Core
+import Foundation
+import KafkaClient
+import Logging
+import NIOPosix
+import Sandbox
+import Spine
+import Store
+import Synchronization
+
+/// Everything around the router in the demo: a Kafka cluster in this process, a Teams webhook and a mail server on
+/// loopback, the sample tables, a temporary folder.
+final class DemoWorld: Sendable {
+    /// Partitions per topic: enough to show that order across them does not matter.
+    private static let partitionCount = 3
+
+    let configurationPath: String
+    let metrics = MetricsRegistry()
+    private let folder: String
+    private let cluster: MockCluster
+    private let samples: SamplePlayer
+    private let teams: [(name: String, sink: TeamsSink)]
+    private let mail: SMTPSandbox
+    private let screen: DemoScreen
+    private let clock: SystemWallClock
+
+    private init(
+        folder: String, configurationPath: String, cluster: MockCluster, samples: SamplePlayer,
+        teams: [(name: String, sink: TeamsSink)], mail: SMTPSandbox, screen: DemoScreen, clock: SystemWallClock
+    ) {
+        self.folder = folder
+        self.configurationPath = configurationPath
+        self.cluster = cluster
+        self.samples = samples
+        self.teams = teams
+        self.mail = mail
+        self.screen = screen
+        self.clock = clock
+    }
+
+    /// Starts the world.
+    /// - Parameter rulesFolder: the rules the router is to run.
+    static func start(rulesFolder: String) async throws -> DemoWorld {
+        let clock = SystemWallClock()
+        let screen = DemoScreen()
+        let samples = try SamplePlayer()
+        let folder = try makeFolder()
+        let cluster = try MockCluster(brokerCount: 1)
+        for topic in samples.topics { try cluster.createTopic(topic, partitions: partitionCount) }
+        let group = MultiThreadedEventLoopGroup.singleton
+        var teams: [(name: String, sink: TeamsSink)] = []
+        for name in ["quality", "sales", "operations"] {
+            let sink = try await TeamsSink.start(port: 0, group: group, clock: clock, isThrottling: false) { card in
+                screen.show(card, receiver: name)
+            }
+            teams.append((name, sink))
+        }
+        var options = SMTPSandboxOptions()
+        options.hostName = "mail.contoso-mfg.example"
+        let mail = try await SMTPSandbox.start(options: options, port: 0, group: group)
+        let path = folder + "/alert-router.yaml"
+        let text = configuration(
+            rulesFolder: rulesFolder.hasPrefix("/")
+                ? rulesFolder : FileManager.default.currentDirectoryPath + "/" + rulesFolder,
+            brokers: cluster.bootstrapServers, topics: samples.topics, teams: teams, mailPort: mail.port, folder: folder)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        return DemoWorld(
+            folder: folder, configurationPath: path, cluster: cluster, samples: samples, teams: teams, mail: mail,
+            screen: screen, clock: clock)
+    }
+
+    private static func makeFolder() throws -> String {
+        let base = NSTemporaryDirectory()
+        let name = "alert-router-demo-\(ProcessInfo.processInfo.processIdentifier)"
+        let folder = (base.hasSuffix("/") ? base : base + "/") + name
+        try? FileManager.default.removeItem(atPath: folder)
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        return folder
+    }
+
+    private static func configuration(
+        rulesFolder: String, brokers: String, topics: [String], teams: [(name: String, sink: TeamsSink)], mailPort: Int,
+        folder: String
+    ) -> String {
+        var text = """
+            # Written by 'alert-router demo'. Everything is on this machine.
+            store: state
+            rules: \(JSON.string(rulesFolder))
+            start: earliest
+            clock: data
+            kafka:
+              brokers: [\(JSON.string(brokers))]
+              topics: [\(topics.map { JSON.string($0).description }.joined(separator: ", "))]
+              properties: {fetch.wait.max.ms: 10}
+            default_receiver: quality
+            operator: operations
+            http: {port: 0}
+            receivers:
+
+            """
+        for (name, sink) in teams {
+            let file = "\(name).url"
+            try? Data(sink.webhookAddress.utf8).write(to: URL(fileURLWithPath: folder + "/" + file))
+            let locale = name == "quality" ? "de_DE" : "en_GB"
+            text += """
+                  - {name: \(name), channel: teams, url: "${file:\(file)}", locale: \(locale), timezone: Europe/Berlin,
+                     messages_per_minute: 0, messages_per_second: 0}
+
+                """
+        }
+        for (name, to) in [("planners", "planning"), ("service", "service-desk")] {
+            text += """
+                  - {name: \(name), channel: email, host: 127.0.0.1, port: \(mailPort), tls: none,
+                     from: "AlertRouter <alerts@contoso-mfg.example>", to: [\(to)@contoso-mfg.example],
+                     allowed_domains: [contoso-mfg.example], locale: en_GB, timezone: Europe/Berlin,
+                     messages_per_second: 0}
+
+                """
+        }
+        return text
+    }
+
+    // MARK: - The course of the demo
+
+    func introduce(ruleCount: Int) {
+        Output.line("AlertRouter \(ProgramVersion.text), librdkafka \(KafkaLibrary.version)")
+        Output.line("Kafka    an in-process cluster at \(cluster.bootstrapServers), \(samples.topics.count) topics")
+        Output.line("Rules    \(ruleCount), one of them about the router itself")
+        Output.line("Teams    webhooks on loopback: \(teams.map(\.name).joined(separator: ", "))")
+        Output.line("Mail     an SMTP server on loopback: planners, service")
+        Output.line("State    \(folder)")
+        Output.line("Playing  \(samples.lines.count) change events of Gold tables")
+        Output.line()
+    }
+
+    /// Waits until the router reads, so that what is played is news and no backlog.
+    func waitUntilReady(_ service: RouterService) async throws {
+        while !service.worker.isReady { try await pause(20) }
+    }
+
+    /// Plays the sample tables and prints what arrives meanwhile.
+    /// - Returns: how many events were played.
+    func play(pace: SamplePlayer.Pace) async throws -> Int {
+        let producer = try KafkaProducer(
+            configuration: try KafkaConfiguration(properties: [
+                "bootstrap.servers": cluster.bootstrapServers, "linger.ms": "0",
+            ]), metrics: MetricsRegistry(), logger: Logger(label: "player") { _ in SwiftLogNoOpLogHandler() })
+        defer { Task { await producer.shutdown() } }
+        let watcher = Task { await watchMail() }
+        defer { watcher.cancel() }
+        try await samples.play(producer, pace: pace, clock: clock) { [screen] count, time in
+            screen.progress(count, time)
+        }
+        return samples.lines.count
+    }
+
+    private func watchMail() async {
+        var shown = 0
+        while !Task.isCancelled {
+            shown = showMail(from: shown)
+            do { try await pause(50) } catch { return }
+        }
+    }
+
+    private func showMail(from shown: Int) -> Int {
+        let messages = mail.messages
+        for message in messages.dropFirst(shown) { screen.show(message) }
+        return messages.count
+    }
+
+    /// Waits until everything played is judged and everything written is delivered.
+    func settle(_ service: RouterService, clock: any WallClock) async throws {
+        let played = Int64(samples.lines.count)
+        while true {
+            let (read, waiting) = try service.store.read { reader in
+                let read = try reader.offsets().reduce(0) { $0 + $1.nextOffset }
+                let open = try reader.outboxCounts().filter { !$0.state.isSettled }.reduce(0) { $0 + $1.count }
+                return (read, open)
+            }
+            if read >= played, waiting == 0 { break }
+            try await pause(50)
+        }
+        _ = showMail(from: screen.mailCount)
+    }
+
+    func summarize(_ service: RouterService, eventCount: Int) {
+        let summary = DemoSummary(
+            eventCount: eventCount, metrics: metrics, cardCounts: teams.map { ($0.name, $0.sink.cards.count) },
+            mailCount: mail.messages.count, faults: teams.flatMap(\.sink.faults) + mail.faults, store: service.store)
+        for line in summary.lines { Output.line(line) }
+    }
+
+    func invite() {
+        Output.line()
+        Output.line("The router goes on until Ctrl-C. From another terminal:")
+        Output.line("  alert-router alerts list --config \(configurationPath)")
+        Output.line("  alert-router dead-letters list --config \(configurationPath)")
+    }
+
+    func stop() async {
+        for (_, sink) in teams { await sink.stop() }
+        await mail.stop()
+        cluster.shutdown()
+    }
+
+    private func pause(_ milliseconds: Int64) async throws {
+        try await clock.sleep(until: clock.now().adding(milliseconds: milliseconds))
+    }
+}
