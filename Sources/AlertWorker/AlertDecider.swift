@@ -50,8 +50,6 @@ public struct AlertDecider: Decider {
     }
 
     public mutating func load(from reader: any StoreReader) throws {
-        evaluator = RuleEvaluator(rules: rules)
-        told = [:]
         var open: [Alert] = []
         try reader.forEachOpenAlert { record in
             let stored = try StoredAlert(record: record)
@@ -65,8 +63,22 @@ public struct AlertDecider: Decider {
         evaluator.restore(open: open, episodes: episodes)
     }
 
-    public func memoryCheckpoint() -> [[UInt8]] { evaluator.memoryCheckpoint() }
-    public mutating func restoreMemory(_ chunks: [[UInt8]]) throws { try evaluator.restoreMemory(chunks) }
+    public func memoryCheckpoint() -> [[UInt8]] {
+        evaluator.memory().map { chunk in
+            var writer = ByteWriter(reserving: chunk.bytes.count + 64)
+            writer.text(chunk.name)
+            writer.blob(chunk.bytes)
+            return writer.bytes
+        }
+    }
+
+    public mutating func restoreMemory(_ chunks: [[UInt8]]) throws {
+        for bytes in chunks {
+            var reader = ByteReader(bytes)
+            let name = try reader.text()
+            try evaluator.restoreMemory(RuleMemoryChunk(name: name, bytes: try reader.blob()))
+        }
+    }
     public mutating func remember(_ batch: ChangeBatch) { evaluator.remember(batch) }
 
     public mutating func decide(_ batch: ChangeBatch, context: DecisionContext) -> Decision? {

@@ -75,11 +75,11 @@ public protocol Decider: SendableMetatype {
     /// The hash of each rule or sync, as checkpoints name them.
     var ruleHashes: [String: String] { get }
 
-    /// Drops all state and loads what is stored.
+    /// Loads what is stored, once, before anything is judged.
     mutating func load(from reader: any StoreReader) throws
     /// What the decider remembers of rows besides durable state; checkpointed with the offsets it covers.
     func memoryCheckpoint() -> [[UInt8]]
-    /// Begins with remembered rows; damaged bytes are an error.
+    /// Begins with remembered rows, before ``load(from:)``; damaged bytes are an error.
     mutating func restoreMemory(_ chunks: [[UInt8]]) throws
     /// Remembers a batch with all effects off, while memory is rebuilt after a start.
     mutating func remember(_ batch: ChangeBatch)

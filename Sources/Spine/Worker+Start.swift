@@ -57,29 +57,32 @@ extension Worker {
         }
         let keys = MetaKeys(worker: configuration.name)
         let name = configuration.name
-        var decider = state.decider
+        let fresh = state.decider
+        var decider = fresh
         var memory = state.memory
         var clockValues: [String: Timestamp] = [:]
         let catalog = decider.catalog
         let stored = try store.read { reader in
-            try decider.load(from: reader)
             try reader.forEachState(kind: "\(name).table_clock") { record in
                 if let time = record.dueAt { clockValues[record.key] = time }
             }
             var checkpointOffsets: [TopicPartition: Int64] = [:]
             if let checkpoint = try reader.checkpoint(name: name) {
-                let chunks = try (0..<checkpoint.chunkCount).compactMap {
-                    try reader.checkpointChunk(id: checkpoint.id, index: $0)
+                do {
+                    memory = try RowMemory(
+                        catalog: catalog, restoring: ChunkedBlob.sequence(try reader.chunks(of: checkpoint)))
+                    if let rules = try reader.checkpoint(name: "\(name).rules") {
+                        try decider.restoreMemory(try reader.chunks(of: rules))
+                    }
+                    checkpointOffsets = checkpoint.offsets
+                } catch let error where !(error is StoreError) {
+                    // Memory is a function of the rows: without the checkpoint it is read again from the first row.
+                    logger.warning("the checkpoint cannot be used", metadata: ["error": "\(error)"])
+                    memory = RowMemory(catalog: catalog)
+                    decider = fresh
                 }
-                memory = try RowMemory(catalog: catalog, restoring: ChunkedBlob.sequence(chunks))
-                checkpointOffsets = checkpoint.offsets
             }
-            if let checkpoint = try reader.checkpoint(name: "\(name).rules") {
-                try decider.restoreMemory(
-                    (0..<checkpoint.chunkCount).compactMap {
-                        try reader.checkpointChunk(id: checkpoint.id, index: $0)
-                    })
-            }
+            try decider.load(from: reader)
             let runs = try reader.pairRuns(since: .distantPast)
             memory.replay(runs.compactMap { PairRun(record: $0, catalog: catalog) })
             let offsets = try reader.offsets().map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.nextOffset) }
@@ -229,6 +232,13 @@ enum OffsetMap {
             offsets[TopicPartition(topic: topic, partition: partition)] = try reader.signed()
         }
         return offsets
+    }
+}
+
+extension StoreReader {
+    /// The pieces of a checkpoint, in order.
+    fileprivate func chunks(of checkpoint: CheckpointRecord) throws -> [[UInt8]] {
+        try (0..<checkpoint.chunkCount).compactMap { try checkpointChunk(id: checkpoint.id, index: $0) }
     }
 }
 
