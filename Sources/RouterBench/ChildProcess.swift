@@ -28,7 +28,7 @@ final class ChildProcess: Sendable {
         process.standardInput = input
         process.standardOutput = output
         if let errorFile {
-            FileManager.default.createFile(atPath: errorFile, contents: nil)
+            _ = FileManager.default.createFile(atPath: errorFile, contents: nil)
             process.standardError = FileHandle(forWritingAtPath: errorFile)
         }
         output.fileHandleForReading.readabilityHandler = { [weak self] handle in

@@ -1,6 +1,7 @@
 import AlertWorker
 import Alerting
 import ArgumentParser
+import ChangeEvents
 import ConfigFiles
 import Core
 import Foundation
