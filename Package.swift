@@ -83,7 +83,7 @@ let modules: [Module] = [
         uses: [
             "Core", "ConfigFiles", "CEL", "Templates", "ChangeEvents", "RuleEngine", "Alerting", "Store", "Delivery",
             "Spine", "HTTPTransport", "Channels", "KafkaClient", "AlertWorker", "Console", "Sandbox", "ArgumentParser",
-            "UnixSignals", "Logging", "NIOPosix",
+            "ServiceLifecycle", "UnixSignals", "Logging", "NIOPosix",
         ], executable: true),
     Module(
         name: "RouterTesting",

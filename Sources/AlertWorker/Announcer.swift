@@ -91,8 +91,13 @@ struct Announcer: Sendable {
             result.told[fingerprint] = reason == .event ? [] : toldNow
         }
         for draft in drafts {
+            // Of a rule whose rows say who is told, a reader is told only of his own.
+            let isPersonal = rules.rule(draft.address.rule)?.hasRecipient ?? false
+            let own = draft.items.count { $0.state == .firing } + draft.omittedCount
             result.rows.append(
-                row(of: draft, openCount: openCount(draft.address.rule), isBootstrap: isBootstrap, now: now))
+                row(
+                    of: draft, openCount: isPersonal ? own : openCount(draft.address.rule), isBootstrap: isBootstrap,
+                    now: now))
         }
         return result
     }

@@ -17,6 +17,31 @@ public struct SamplePlayer: Sendable {
         public var timestamp: Timestamp
     }
 
+    /// Where a message went.
+    public struct Place: Sendable, Hashable {
+        public var topic: String
+        public var partition: Int32
+        public var offset: Int64
+
+        /// Names a message.
+        public init(topic: String, partition: Int32, offset: Int64) {
+            self.topic = topic
+            self.partition = partition
+            self.offset = offset
+        }
+    }
+
+    /// Messages that were sent together.
+    public struct Portion: Sendable {
+        /// When sending them began.
+        public var sentAt: Timestamp
+        /// How many were sent so far, these included.
+        public var count: Int
+        /// The time that the samples have reached.
+        public var reached: Timestamp
+        public var places: [Place]
+    }
+
     /// Why samples cannot be played.
     public struct Failure: Error, CustomStringConvertible {
         public var description: String
@@ -56,10 +81,9 @@ public struct SamplePlayer: Sendable {
 
     /// Produces all lines and returns when every one is acknowledged.
     ///
-    /// - Parameter onSent: told after each portion how many were sent, with the time the samples have reached.
+    /// - Parameter onSent: told after each portion what was sent.
     public func play(
-        _ producer: KafkaProducer, pace: Pace, clock: any WallClock,
-        onSent: @escaping @Sendable (_ count: Int, _ at: Timestamp) -> Void
+        _ producer: KafkaProducer, pace: Pace, clock: any WallClock, onSent: @escaping @Sendable (Portion) -> Void
     ) async throws {
         let portion: Int
         switch pace {
@@ -71,11 +95,15 @@ public struct SamplePlayer: Sendable {
         var sent = 0
         while sent < lines.count {
             let part = lines[sent..<min(sent + portion, lines.count)]
-            for report in try await producer.send(part.map(\.message)) {
-                if case .failure(let error) = report.result { throw error }
+            var done = Portion(sentAt: clock.now(), count: sent + part.count, reached: .epoch, places: [])
+            for (line, report) in zip(part, try await producer.send(part.map(\.message))) {
+                let location = try report.result.get()
+                done.places.append(
+                    Place(topic: line.topic, partition: location.partition, offset: location.offset))
+                done.reached = line.timestamp
             }
             sent += part.count
-            if let last = part.last { onSent(sent, last.timestamp) }
+            onSent(done)
             if case .perSecond(let rate) = pace {
                 try await clock.sleep(until: start.adding(milliseconds: Int64(Double(sent) / rate * 1000)))
             }

@@ -8,6 +8,7 @@ final class DemoScreen: Sendable {
     private struct State {
         var progressShown = false
         var mailCount = 0
+        var sentAt: [SamplePlayer.Place: Timestamp] = [:]
     }
 
     /// Columns of a frame.
@@ -32,12 +33,16 @@ final class DemoScreen: Sendable {
         frame("Mail", lines)
     }
 
+    /// When each message was sent.
+    var sentAt: [SamplePlayer.Place: Timestamp] { state.withLock { $0.sentAt } }
+
     /// Where the player is; on a terminal one moving line.
-    func progress(_ count: Int, _ time: Timestamp) {
-        guard Output.isTerminal else { return }
+    func progress(_ portion: SamplePlayer.Portion) {
         state.withLock { state in
+            for place in portion.places { state.sentAt[place] = portion.sentAt }
+            guard Output.isTerminal else { return }
             state.progressShown = true
-            Output.text("\r\u{1B}[K… \(count) events played, \(time)")
+            Output.text("\r\u{1B}[K… \(portion.count) events played, \(portion.reached)")
         }
     }
 
@@ -50,58 +55,5 @@ final class DemoScreen: Sendable {
             for line in lines { Output.line("│ \(line)") }
             Output.line("└" + String(repeating: "─", count: DemoScreen.width - 1))
         }
-    }
-}
-
-/// What the demo tells at its end, from the store and the metrics.
-struct DemoSummary {
-    var eventCount: Int
-    var metrics: MetricsRegistry
-    var cardCounts: [(String, Int)]
-    var mailCount: Int
-    var faults: [String]
-    var store: SQLiteStore
-
-    var lines: [String] {
-        var fired: Int64 = 0
-        var resolved: Int64 = 0
-        var latencies: [Int64] = []
-        var letters = 0
-        var merged = 0
-        var ambiguous = 0
-        var open = 0
-        do {
-            try store.read { reader in
-                for transition in try reader.transitions(beforeId: nil, countMax: 100_000) {
-                    switch Transition.Kind(rawValue: transition.kind) {
-                    case .firing, .event: fired += 1
-                    case .resolved: resolved += 1
-                    default: break
-                    }
-                }
-                open = try reader.openAlertCount()
-                letters = try reader.openDeadLetterCounts().values.reduce(0, +)
-                for count in try reader.outboxCounts() where count.state == .superseded { merged += count.count }
-                for row in try reader.outboxRows(state: .sent, receiver: nil, beforeId: nil, countMax: 100_000) {
-                    if let settled = row.settledAt { latencies.append(settled.milliseconds(since: row.createdAt)) }
-                    ambiguous += row.ambiguousCount
-                }
-            }
-        } catch {
-            return ["the store could not be read: \(error)"]
-        }
-        latencies.sort()
-        func percentile(_ share: Double) -> Int64 {
-            latencies.isEmpty ? 0 : latencies[min(latencies.count - 1, Int(Double(latencies.count) * share))]
-        }
-        let teams = cardCounts.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
-        return [
-            "", "Summary",
-            "  events read         \(eventCount)", "  alerts fired        \(fired)", "  alerts resolved     \(resolved)",
-            "  still open          \(open)", "  Teams cards         \(teams)", "  mails               \(mailCount)",
-            "  joined into others  \(merged)", "  duplicates          \(ambiguous)", "  dead letters        \(letters)",
-            "  refused by a sink   \(faults.count)",
-            "  event to delivery   p50 \(percentile(0.5)) ms, p99 \(percentile(0.99)) ms",
-        ] + faults.prefix(5).map { "    \($0)" }
     }
 }

@@ -102,9 +102,8 @@ final class DemoWorld: Sendable {
         for (name, sink) in teams {
             let file = "\(name).url"
             try? Data(sink.webhookAddress.utf8).write(to: URL(fileURLWithPath: folder + "/" + file))
-            let locale = name == "quality" ? "de_DE" : "en_GB"
             text += """
-                  - {name: \(name), channel: teams, url: "${file:\(file)}", locale: \(locale), timezone: Europe/Berlin,
+                  - {name: \(name), channel: teams, url: "${file:\(file)}", locale: en_GB, timezone: Europe/Berlin,
                      messages_per_minute: 0, messages_per_second: 0}
 
                 """
@@ -149,8 +148,8 @@ final class DemoWorld: Sendable {
         defer { Task { await producer.shutdown() } }
         let watcher = Task { await watchMail() }
         defer { watcher.cancel() }
-        try await samples.play(producer, pace: pace, clock: clock) { [screen] count, time in
-            screen.progress(count, time)
+        try await samples.play(producer, pace: pace, clock: clock) { [screen] portion in
+            screen.progress(portion)
         }
         return samples.lines.count
     }
@@ -186,8 +185,9 @@ final class DemoWorld: Sendable {
 
     func summarize(_ service: RouterService, eventCount: Int) {
         let summary = DemoSummary(
-            eventCount: eventCount, metrics: metrics, cardCounts: teams.map { ($0.name, $0.sink.cards.count) },
-            mailCount: mail.messages.count, faults: teams.flatMap(\.sink.faults) + mail.faults, store: service.store)
+            eventCount: eventCount, cardCounts: teams.map { ($0.name, $0.sink.cards.count) },
+            mailCount: mail.messages.count, faults: teams.flatMap(\.sink.faults) + mail.faults, store: service.store,
+            sentAt: screen.sentAt, configurationPath: configurationPath)
         for line in summary.lines { Output.line(line) }
     }
 

@@ -9,6 +9,7 @@ import KafkaClient
 import Logging
 import RuleEngine
 import Sandbox
+import ServiceLifecycle
 import Spine
 import Store
 import Synchronization
@@ -117,11 +118,15 @@ final class RouterService: Sendable {
             requestTimeout: .seconds(30)
         ) { [self] request in await answer(request) }
         var failure: (any Error)?
+        let consoleGroup = console.map { console in
+            ServiceGroup(
+                configuration: ServiceGroupConfiguration(services: [.init(service: console)], logger: quietLogger))
+        }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { [dispatcher] in await dispatcher.run() }
-            if let console {
+            if let consoleGroup {
                 group.addTask { [logger] in
-                    do { try await console.run() } catch is CancellationError {} catch {
+                    do { try await consoleGroup.run() } catch {
                         logger.error("the metrics server stopped", metadata: ["error": "\(error)"])
                     }
                 }
@@ -132,6 +137,7 @@ final class RouterService: Sendable {
             do { try await worker.run() } catch { failure = error }
             control.stop()
             await dispatcher.drain(within: .seconds(4))
+            await consoleGroup?.triggerGracefulShutdown()
             group.cancelAll()
         }
         await consumer.shutdown()
@@ -143,6 +149,13 @@ final class RouterService: Sendable {
 
     /// Ends the service orderly.
     func stop() { worker.stop() }
+
+    /// For frameworks whose own starts and stops are not news of the router.
+    private var quietLogger: Logger {
+        var quiet = logger
+        quiet.logLevel = .critical
+        return quiet
+    }
 
     // MARK: - Reload
 
