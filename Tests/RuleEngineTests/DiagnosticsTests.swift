@@ -4,8 +4,8 @@ import Foundation
 import RuleEngine
 import Testing
 
-/// Goal: every mistake of an author gets its own message, at its place, with what to do. Method: the wrong rule files of
-/// rules/tests/diagnostics.golden and the exact text that an author sees for each; RULES_GOLDEN=write writes it anew.
+/// Goal: every mistake of an author gets its own message, at its place, with what to do. Method: the wrong rule files
+/// of rules/tests/diagnostics.golden and the exact text that an author sees for each; RULES_GOLDEN=write writes it anew.
 @Suite struct DiagnosticsTests {
     struct Case: CustomTestStringConvertible, Sendable {
         var name: String
@@ -51,7 +51,9 @@ import Testing
         for name in ["quality", "inventory", "sla", "customer"] {
             texts.append(try String(contentsOfFile: "\(Places.root.path)/rules/\(name).yaml", encoding: .utf8))
         }
-        let pieces = ["{{", "}}", "\"", "'", ":", "- ", "[", "}", "\n", "\t", "after.", "before", "(", "&&", "é", "|", ">"]
+        let pieces = [
+            "{{", "}}", "\"", "'", ":", "- ", "[", "}", "\n", "\t", "after.", "before", "(", "&&", "é", "|", ">",
+        ]
         for _ in 0..<200 {
             var scalars = Array((texts.randomElement(using: &random) ?? "").unicodeScalars)
             for _ in 0..<Int.random(in: 1...4, using: &random) where !scalars.isEmpty {

@@ -7,7 +7,9 @@ import Testing
 @Suite struct EventsAndBoundsTests {
     // MARK: - kind: event
 
-    @Test func `a rule that reads before is an event: one notification per match, an episode each, no resolution`() throws {
+    @Test func `a rule that reads before is an event: one notification per match, an episode each, no resolution`()
+        throws
+    {
         var harness = try Harness(Harness.rule("when: before.x <= 3 && after.x > 3\nseverity: error"))
         harness.row(0, "a", ["x": 5.0], kind: .insert)
         harness.row(1, "a", ["x": 5.0], before: ["x": 1.0])
@@ -40,7 +42,13 @@ import Testing
 
     @Test func `op, table, version and ts can be read, and a delete can be an event`() throws {
         var harness = try Harness(
-            Harness.rule("kind: event\nwhen: 'op == \"delete\" && table == \"t\" && version > 1 && ts > timestamp(\"1970-01-01T00:00:01Z\")'"))
+            Harness.rule(
+                """
+                kind: event
+                when: >-
+                  op == "delete" && table == "t" && version > 1 && ts > timestamp("1970-01-01T00:00:01Z")
+                """
+            ))
         harness.row(0, "a", ["x": 1.0])
         harness.delete(5, "a", before: ["x": 1.0])
         #expect(harness.take() == ["5 event warning"])
@@ -126,7 +134,8 @@ import Testing
 
     // MARK: - What is stored
 
-    @Test func `a pending alert that never fired is removed from the store, one that had fired stays resolved`() throws {
+    @Test func `a pending alert that never fired is removed from the store, one that had fired stays resolved`() throws
+    {
         var harness = try Harness(Harness.rule("when: after.x > 3\nfor: 10s"))
         harness.row(0, "a", ["x": 4.0])
         #expect(harness.output.changed.map(\.state) == [.pending])

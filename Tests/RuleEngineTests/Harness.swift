@@ -6,7 +6,8 @@ import RuleEngine
 import Testing
 
 /// A value of a test row.
-enum Cell: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByBooleanLiteral,
+enum Cell: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByStringLiteral,
+    ExpressibleByBooleanLiteral,
     ExpressibleByNilLiteral
 {
     case int(Int64), double(Double), text(String), bool(Bool), time(Int64), decimal(String), null, unknown
@@ -66,7 +67,9 @@ struct Harness {
           t:
             row_key: [id]
             event_time: seen_at
-            columns: {id: string, plant: string, line: string, x: double, y: double, n: int, d: decimal, due: timestamp, status: string, seen_at: timestamp, mail: string, o: object, o.a: int, flag: bool}
+            columns:
+              {id: string, plant: string, line: string, x: double, y: double, n: int, d: decimal, due: timestamp,
+               status: string, seen_at: timestamp, mail: string, o: object, o.a: int, flag: bool}
         """
 
     var rules: RuleSet
@@ -89,7 +92,8 @@ struct Harness {
     /// One rule of table `t` with these fields.
     static func rule(_ fields: String) -> String {
         "table: t\nowner: o\nrules:\n  - name: r\n"
-            + fields.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)" }.joined(separator: "\n")
+            + fields.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)" }.joined(
+                separator: "\n")
             + "\n"
     }
 
@@ -188,7 +192,8 @@ enum Places {
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
     static var shared: String {
-        ProcessInfo.processInfo.environment["ALERT_ROUTER_SHARED"] ?? root.deletingLastPathComponent()
+        ProcessInfo.processInfo.environment["ALERT_ROUTER_SHARED"]
+            ?? root.deletingLastPathComponent()
             .appendingPathComponent("shared").path
     }
     static var hasData: Bool { FileManager.default.fileExists(atPath: shared + "/data/cdf/gld_fact_quality.ndjson") }

@@ -3,8 +3,8 @@ import Core
 import RuleEngine
 import Testing
 
-/// Goal: levels, `for`, `reset` and the third outcome as the design says. Method: scripts of rows and clock ticks against
-/// the transitions expected, through rule files, so that loading and evaluation are covered too.
+/// Goal: levels, `for`, `reset` and the third outcome as the design says. Method: scripts of rows and clock ticks
+/// against the transitions expected, through rule files, so that loading and evaluation are covered too.
 @Suite struct LevelTests {
     private let three = Harness.rule(
         """

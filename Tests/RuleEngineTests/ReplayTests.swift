@@ -22,9 +22,21 @@ struct Seeded: RandomNumberGenerator {
     static let rules: [String] = [
         "when: after.x > 5",
         "when: after.x > 5\nreset: after.x < 2\nfor: 30s",
-        "severity:\n  critical: {when: after.x > 8, reset: after.x < 7}\n  warning: {when: after.x > 5, reset: after.x < 3}\nfor: 15s",
+        """
+        severity:
+          critical: {when: after.x > 8, reset: after.x < 7}
+          warning: {when: after.x > 5, reset: after.x < 3}
+        for: 15s
+        """,
         "key: [line]\nseverity:\n  error: {when: after.x > 8}\n  info: {when: after.x > 4}\nhold: 20s",
-        "key: [line]\nacross: any\nseverity:\n  critical: {when: after.x > 8, reset: after.x < 7}\n  info: {when: after.x > 5}\nfor: 10s",
+        """
+        key: [line]
+        across: any
+        severity:
+          critical: {when: after.x > 8, reset: after.x < 7}
+          info: {when: after.x > 5}
+        for: 10s
+        """,
         "deadline: after.due\nuntil: after.status == \"done\"\nwarn_before: 20s",
         "when: before.x <= 5 && after.x > 5",
         "key: [line, plant]\nwhen: after.x > 5 || after.y > 5\nfor: 20s\nlate: accept",
@@ -38,7 +50,8 @@ struct Seeded: RandomNumberGenerator {
             time += Int64.random(in: 0...12, using: &random)
             let id = "row\(Int.random(in: 0..<6, using: &random))"
             func number() -> Cell {
-                Int.random(in: 0..<10, using: &random) == 0 ? .null : .double(Double(Int.random(in: 0...10, using: &random)))
+                Int.random(in: 0..<10, using: &random) == 0
+                    ? .null : .double(Double(Int.random(in: 0...10, using: &random)))
             }
             let isDelete = Int.random(in: 0..<12, using: &random) == 0
             let due = Int.random(in: 0..<8, using: &random)

@@ -137,7 +137,14 @@ import Testing
 
     @Test func `under any the highest level of a breaching row counts`() throws {
         let text = Harness.rule(
-            "key: [line]\nacross: any\nseverity:\n  critical: {when: after.x > 9, reset: after.x < 8}\n  info: {when: after.x > 3}")
+            """
+            key: [line]
+            across: any
+            severity:
+              critical: {when: after.x > 9, reset: after.x < 8}
+              info: {when: after.x > 3}
+            """
+        )
         var harness = try Harness(text)
         harness.row(0, "1", ["line": "L", "x": 5.0])
         harness.row(1, "2", ["line": "L", "x": 10.0])

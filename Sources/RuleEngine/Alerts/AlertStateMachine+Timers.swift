@@ -60,11 +60,15 @@ extension AlertStateMachine {
             let moment = Moment(time: due, cause: nil, isBootstrap: isBootstrap, refresh: nil)
             if let hold = alert.holdUntil {
                 guard alert.holdVersion < versionFloor else { return .heldBack }
-                endHold(&alert, at: Moment(time: hold, cause: nil, isBootstrap: isBootstrap, refresh: nil), into: &transitions)
+                endHold(
+                    &alert, at: Moment(time: hold, cause: nil, isBootstrap: isBootstrap, refresh: nil),
+                    into: &transitions)
             } else if policy.kind == .deadline {
                 runDue(&alert, at: moment, into: &transitions)
             } else if policy.across == .any {
-                guard runAny(&alert, at: moment, versionFloor: versionFloor, into: &transitions) else { return .heldBack }
+                guard runAny(&alert, at: moment, versionFloor: versionFloor, into: &transitions) else {
+                    return .heldBack
+                }
             } else {
                 step(&alert, holds: held(alert), reset: { _ in nil }, at: moment, into: &transitions)
             }
@@ -75,7 +79,9 @@ extension AlertStateMachine {
     /// The levels as they stand, for a timer: no row says anything new.
     func held(_ alert: Alert) -> LevelVerdicts {
         var holds = LevelVerdicts(all: .unknown)
-        for severity in Severity.allCases where alert.levelSince[Int(severity.rawValue)] != nil { holds[severity] = .yes }
+        for severity in Severity.allCases where alert.levelSince[Int(severity.rawValue)] != nil {
+            holds[severity] = .yes
+        }
         return holds
     }
 

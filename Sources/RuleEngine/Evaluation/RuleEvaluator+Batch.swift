@@ -25,7 +25,9 @@ extension RuleEvaluator {
                         changed.before = frame.spaces.0
                         changed.after = frame.spaces.1
                         changed.paths = tables[table].columnPaths
-                        if frame.dynamic == nil { frame.dynamic = { $0 == RuleScope.changedIndex ? changed.value : nil } }
+                        if frame.dynamic == nil {
+                            frame.dynamic = { $0 == RuleScope.changedIndex ? changed.value : nil }
+                        }
                     }
                     for keySet in tables[table].keySets { judge(event, keySet, &frame, batch, &output) }
                 }

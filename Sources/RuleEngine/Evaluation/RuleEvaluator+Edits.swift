@@ -132,7 +132,9 @@ extension RuleEvaluator {
                 keySets[index].newest = old.keySets[other].newest
             }
         }
-        for index in rules.rules.indices { states[index].counters = counters[rules.rules[index].name] ?? RuleCounters() }
+        for index in rules.rules.indices {
+            states[index].counters = counters[rules.rules[index].name] ?? RuleCounters()
+        }
         restore(open: kept, episodes: [:])
         settle(at: time, output: &output)
     }

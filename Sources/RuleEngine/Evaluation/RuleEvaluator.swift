@@ -3,8 +3,8 @@ public import Core
 
 /// Judges change events by rules and keeps the open alerts. Pure and synchronous: no clock, no I/O.
 ///
-/// A value, but not one to copy while it works: it holds all open alerts and the newest row of every shared key. After a
-/// failed commit it is made again from the stored alerts.
+/// A value, but not one to copy while it works: it holds all open alerts and the newest row of every shared key. After
+/// a failed commit it is made again from the stored alerts and the checkpoint of its memory.
 public struct RuleEvaluator {
     /// Fingerprints whose episode numbers are kept after their alerts have closed; about 100 bytes each.
     public static let episodesMax = 200_000

@@ -1,7 +1,7 @@
 internal import Core
 internal import HeapModule
 
-/// The timers of one table's alerts, by time. An entry that no longer agrees with its alert is skipped when it comes up.
+/// The timers of one table's alerts, by time. An entry that no longer agrees with its alert is skipped.
 struct TimerQueue: Sendable {
     struct Entry: Sendable, Comparable {
         var time: Int64
@@ -11,7 +11,9 @@ struct TimerQueue: Sendable {
         var fingerprint: UInt64
 
         static func < (left: Entry, right: Entry) -> Bool {
-            (left.time, left.rule, left.fingerprint, left.slot) < (right.time, right.rule, right.fingerprint, right.slot)
+            (left.time, left.rule, left.fingerprint, left.slot) < (
+                right.time, right.rule, right.fingerprint, right.slot
+            )
         }
     }
 

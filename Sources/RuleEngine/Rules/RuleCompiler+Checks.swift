@@ -149,7 +149,8 @@ extension RuleCompiler {
                 reader.report(
                     Diagnostic(
                         code: RuleCode.unreachableLevel,
-                        message: "level '\(level.severity)' is never raised: '\(higher.severity)' holds whenever it does",
+                        message:
+                            "level '\(level.severity)' is never raised: '\(higher.severity)' holds whenever it does",
                         position: when.position, length: when.length,
                         help: "give '\(higher.severity)' the stricter limit",
                         notes: higher.when.map {
@@ -160,7 +161,8 @@ extension RuleCompiler {
             guard let reset = level.reset, let resetLimit = LimitComparison(reset.value), resetLimit.overlaps(limit)
             else { continue }
             reader.report(
-                RuleCode.resetOverlapsWhen, "'reset' must not hold while 'when' does; found '\(reset.value)' beside '\(when.value)'",
+                RuleCode.resetOverlapsWhen,
+                "'reset' must not hold while 'when' does; found '\(reset.value)' beside '\(when.value)'",
                 at: reset.node, help: "hysteresis: reset \(limit.isAbove ? "below" : "above") the limit of 'when'")
         }
     }

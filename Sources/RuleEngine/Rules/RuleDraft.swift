@@ -47,7 +47,8 @@ struct RuleDraft {
 
     /// Constructs that rule files will have, so that an author is not told that they are misspelt.
     static let later = [
-        "windows", "variables", "absent_for", "forget_after", "keep_firing_for", "calendar", "n_of_m", "flapping", "mode",
+        "windows", "variables", "absent_for", "forget_after", "keep_firing_for", "calendar", "n_of_m", "flapping",
+        "mode",
     ]
 
     init(_ mapping: MappingReader) {
@@ -108,7 +109,8 @@ struct RuleDraft {
                 Level(
                     severity: severity,
                     when: level.requiredExpression("when", "The condition of the level."),
-                    reset: level.expression("reset", "The level stays until this holds; default: until `when` is false."),
+                    reset: level.expression(
+                        "reset", "The level stays until this holds; default: until `when` is false."),
                     position: mapping.position(ofKey: severity.description))
             }
         }

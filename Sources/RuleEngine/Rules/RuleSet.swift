@@ -78,7 +78,8 @@ struct RuleLoader {
         if !hasTables, let first = ruleFiles.first {
             reader.report(
                 Diagnostic(
-                    code: RuleCode.noTables, message: "the tables must be declared in a file 'tables.yaml' beside the rules",
+                    code: RuleCode.noTables,
+                    message: "the tables must be declared in a file 'tables.yaml' beside the rules",
                     position: SourcePosition(file: first.file, line: 1, column: 1)))
         }
         for file in ruleFiles { loadRules(file, tablesKnown: hasTables) }
@@ -143,12 +144,16 @@ struct RuleLoader {
         } else {
             places[name.value] = name.position
         }
-        let isWellFormed = name.value.utf8.count <= 128 && name.value.unicodeScalars.allSatisfy {
-            $0 == "-" || $0 == "_" || $0 == "." || $0.properties.isAlphabetic || ("0"..."9").contains($0)
-        }
+        let isWellFormed =
+            name.value.utf8.count <= 128
+            && name.value.unicodeScalars.allSatisfy {
+                $0 == "-" || $0 == "_" || $0 == "." || $0.properties.isAlphabetic || ("0"..."9").contains($0)
+            }
         if !isWellFormed {
             reader.report(
-                RuleCode.badName, "a rule's name has letters, digits, '-', '_' and '.' only, at most 128 bytes; found \(name.node.foundText)",
+                RuleCode.badName,
+                "a rule's name has letters, digits, '-', '_' and '.' only, at most 128 bytes; "
+                    + "found \(name.node.foundText)",
                 at: name.node)
         }
         if places.count == options.rulesMax + 1 {
