@@ -5,7 +5,7 @@ import RuleEngine
 import Testing
 
 /// Goal: every mistake of an author gets its own message, at its place, with what to do. Method: the wrong rule files
-/// of rules/tests/diagnostics.golden and the exact text that an author sees for each; RULES_GOLDEN=write writes it anew.
+/// of rules/tests/diagnostics.golden and the exact text that an author sees; RULES_GOLDEN=write writes it anew.
 @Suite struct DiagnosticsTests {
     struct Case: CustomTestStringConvertible, Sendable {
         var name: String

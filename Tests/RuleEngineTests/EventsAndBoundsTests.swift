@@ -67,7 +67,8 @@ import Testing
         #expect(try Harness(Harness.rule("when: before.x > 3")).rules.catalog.tables[0].readsBefore)
         #expect(try Harness(Harness.rule("when: '\"x\" in changed'")).rules.catalog.tables[0].readsBefore)
         let inText = Harness.rule("when: after.x > 3\nsummary: \"{{ before.x }}\"")
-        #expect(try Harness(inText).rules.catalog.tables[0].readsBefore == false)
+        #expect(try Harness(inText).rules.catalog.tables[0].readsBefore)
+        #expect(try Harness(inText).rules.rules[0].policy.kind == .levels)
     }
 
     // MARK: - alerts_max

@@ -5,7 +5,7 @@ public import Core
 ///
 /// A value, but not one to copy while it works: it holds all open alerts and the newest row of every shared key. After
 /// a failed commit it is made again from the stored alerts and the checkpoint of its memory.
-public struct RuleEvaluator {
+public struct RuleEvaluator: Sendable {
     /// Fingerprints whose episode numbers are kept after their alerts have closed; about 100 bytes each.
     public static let episodesMax = 200_000
     /// Keys per set of key columns whose newest row is kept; about 80 bytes each.

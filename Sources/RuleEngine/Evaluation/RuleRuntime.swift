@@ -4,13 +4,13 @@ internal import ChangeEvents
 internal import Core
 
 /// A level as the hot loop reads it.
-struct HotLevel {
+struct HotLevel: Sendable {
     var severity: Severity
     var when: Program
 }
 
 /// A rule as the hot loop reads it: what decides about a row that fires nothing.
-struct HotRule {
+struct HotRule: Sendable {
     /// Index into ``RuleSet/rules`` and the states.
     var rule: Int32
     var levelStart: Int32
@@ -22,7 +22,7 @@ struct HotRule {
 }
 
 /// The rules of one table that share their key columns: the key is hashed and looked up once for all of them.
-struct KeySet {
+struct KeySet: Sendable {
     var columns: [String]
     var slots: ContiguousArray<Int>
     var isRowKey: Bool
@@ -78,7 +78,7 @@ struct KeySet {
 }
 
 /// One table as the evaluator reads it.
-struct TableRuntime {
+struct TableRuntime: Sendable {
     var name: String
     var columnPaths: [String]
     var keySets: Range<Int>
@@ -90,7 +90,7 @@ struct TableRuntime {
 }
 
 /// The open alerts of one rule.
-struct RuleState {
+struct RuleState: Sendable {
     var machine: AlertStateMachine
     var keySet: Int
     var alerts: ContiguousArray<Alert?> = []

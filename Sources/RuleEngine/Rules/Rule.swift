@@ -68,7 +68,7 @@ public struct Rule: Sendable {
     public var facts: [NamedTemplate]
     public var links: [NamedTemplate]
     public var textColumns: [TextColumn]
-    /// Whether a condition reads `before` or `changed`.
+    /// Whether a condition or a text reads `before`, or a condition `changed`: then a postimage waits for its preimage.
     public var readsBefore: Bool
     public var readsChanged: Bool
     /// Whether it reads `op`, `table`, `version` or `ts`.

@@ -45,6 +45,7 @@ struct RuleCompiler {
     var textColumns: [Rule.TextColumn] = []
     var hash = RuleHash()
     private var templateKey: [String] = []
+    private var textsReadBefore = false
 
     init(reader: ConfigReader, scope: RuleScope, tableIndex: Int, options: RuleLoadOptions) {
         self.reader = reader
@@ -80,7 +81,7 @@ struct RuleCompiler {
             acceptsLate: draft.late.map { $0 == .accept } ?? scope.declaration.lateAccept, alertsMax: draft.alertsMax,
             levels: levels.reversed(), deadline: deadline, until: until, notify: draft.notify.map(\.value),
             recipient: recipient, labels: labels, summary: summary, facts: facts, links: links,
-            textColumns: textColumns, readsBefore: conditionReads.before || conditionReads.changed,
+            textColumns: textColumns, readsBefore: conditionReads.before || conditionReads.changed || textsReadBefore,
             readsChanged: conditionReads.changed, readsScalars: reads.scalars)
     }
 
@@ -206,7 +207,9 @@ struct RuleCompiler {
             let exact = Template.compile(text.value, at: text.ownMap, in: environment, variables: variables)
             for diagnostic in exact.diagnostics { reader.report(text.placed(diagnostic)) }
         }
-        reads.scalars = reads.scalars || Reads(references).scalars
+        let found = Reads(references)
+        reads.scalars = reads.scalars || found.scalars
+        textsReadBefore = textsReadBefore || found.before
         for case (let path, .slot(let slot, _)) in references.map({ ($0.path, $0.resolution) }) {
             let column = Rule.TextColumn(path: path.joined(separator: "."), slot: slot)
             if !textColumns.contains(column) { textColumns.append(column) }
