@@ -1,9 +1,9 @@
+internal import Alerting
 public import ChangeEvents
 public import Core
 public import RuleEngine
 public import Spine
 public import Store
-internal import Alerting
 
 /// What operators ask of the alert worker.
 public enum AlertCommand: Sendable {
@@ -119,7 +119,9 @@ public struct AlertDecider: Decider {
     }
 
     public mutating func endBootstrap(context: DecisionContext) -> Decision? {
-        let open = rules.rules.flatMap { evaluator.open(rule: $0.name) }.filter { $0.isBootstrap && $0.state == .firing }
+        let open = rules.rules.flatMap { evaluator.open(rule: $0.name) }.filter {
+            $0.isBootstrap && $0.state == .firing
+        }
         let rows = announcer.announceOpen(open, rules: directory, now: context.now)
         guard !rows.isEmpty else { return nil }
         return Decision(byteCount: rows.reduce(0) { $0 + $1.payload.count + 512 }, hasOutboxRows: true) { transaction in
@@ -183,7 +185,8 @@ public struct AlertDecider: Decider {
         guard !output.isEmpty else { return nil }
         let announcement = announcer.announce(
             output.transitions, rules: fallback ?? directory, told: { [told] in told[$0] ?? [] },
-            openCount: { [evaluator] in evaluator.openCount(rule: $0) }, isBootstrap: context.isBootstrap, now: context.now)
+            openCount: { [evaluator] in evaluator.openCount(rule: $0) }, isBootstrap: context.isBootstrap,
+            now: context.now)
         for (fingerprint, receivers) in announcement.told { told[fingerprint] = receivers.isEmpty ? nil : receivers }
         var records: [AlertRecord] = []
         for alert in output.changed {

@@ -65,7 +65,8 @@ struct Announcer: Sendable {
         var drafts: [Draft] = []
         var places: [Address: Int] = [:]
         for transition in transitions {
-            guard let reason = Announcer.reason(of: transition.kind), let rule = rules.rule(transition.alert.rule) else {
+            guard let reason = Announcer.reason(of: transition.kind), let rule = rules.rule(transition.alert.rule)
+            else {
                 continue
             }
             let fingerprint = transition.alert.fingerprint
@@ -176,7 +177,9 @@ struct Announcer: Sendable {
             items: draft.items, omittedCount: draft.omittedCount)
         let lane = [address.receiver, address.recipient ?? "", group].joined(separator: "\u{1F}")
         // Stable across restarts: the same decision always gives the same key.
-        let identity = draft.items.map { "\($0.incidentKey)/\($0.state.rawValue)/\($0.severity)/\($0.resolvedAt?.milliseconds ?? 0)" }
+        let identity = draft.items.map {
+            "\($0.incidentKey)/\($0.state.rawValue)/\($0.severity)/\($0.resolvedAt?.milliseconds ?? 0)"
+        }
         let key = Digest.sha256((lane + "\u{1F}" + identity.joined(separator: "\u{1F}")).utf8)
         let severity = notification.severity
         var row = OutboxRecord(

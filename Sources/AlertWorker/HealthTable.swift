@@ -42,7 +42,8 @@ public enum HealthTable {
             "detail": .string(fact.detail),
         ])
         return RawBatch.Copied(
-            partition: TopicPartition(topic: name, partition: 0), offset: time.milliseconds, timestamp: time.milliseconds,
+            partition: TopicPartition(topic: name, partition: 0), offset: time.milliseconds,
+            timestamp: time.milliseconds,
             key: nil, value: value.bytes)
     }
 }

@@ -30,7 +30,10 @@ public struct StoredAlert: Sendable, Equatable {
         told = []
         for _ in 0..<(try reader.count()) {
             let receiver = try reader.text()
-            told.append(Told(receiver: receiver, recipient: try reader.optional { reader throws(ByteReadError) in try reader.text() }))
+            told.append(
+                Told(
+                    receiver: receiver,
+                    recipient: try reader.optional { reader throws(ByteReadError) in try reader.text() }))
         }
     }
 

@@ -63,10 +63,12 @@ public struct ReceiverProfile: Sendable, Equatable {
             scalar.value > 0x20 && scalar.value != 0x7F && !"<>()[],;:\\\"".unicodeScalars.contains(scalar)
         }
         let labels = parts[1].split(separator: ".", omittingEmptySubsequences: false)
-        let isDomain = labels.count >= 2 && labels.allSatisfy { label in
-            !label.isEmpty && label.first != "-" && label.last != "-"
-                && label.allSatisfy { $0.isLetter || $0.isNumber || $0 == "-" }
-        }
+        let isDomain =
+            labels.count >= 2
+            && labels.allSatisfy { label in
+                !label.isEmpty && label.first != "-" && label.last != "-"
+                    && label.allSatisfy { $0.isLetter || $0.isNumber || $0 == "-" }
+            }
         return isPlain && isDomain ? parts[1].lowercased() : nil
     }
 }

@@ -138,7 +138,8 @@ extension ChangeDecoder {
             return
         }
         guard text.kind == .string, text.text(in: arena).first == UInt8(ascii: "{"),
-            inner.begin(text.text(in: arena)) == 0, inner.next(nested.plan, byteCount: text.textCount, arena: arena) == 1
+            inner.begin(text.text(in: arena)) == 0,
+            inner.next(nested.plan, byteCount: text.textCount, arena: arena) == 1
         else {
             if text.kind == .null { for column in nested.columns { slots[column.to] = .null } }
             return

@@ -107,7 +107,8 @@ extension ChangeDecoder {
     ) throws(JSONFailure) -> ChangeFacts {
         let deleted = meta(shape, .deleted)
         let operation = text(meta(shape, .operation), arena)
-        let isDeleted = operation == "d" || text(deleted, arena) == "true" || (deleted.kind == .bool && deleted.boolValue)
+        let isDeleted =
+            operation == "d" || text(deleted, arena) == "true" || (deleted.kind == .bool && deleted.boolValue)
         let kind: ChangeEvent.Kind
         if isDeleted {
             kind = .delete

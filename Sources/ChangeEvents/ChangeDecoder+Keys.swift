@@ -104,8 +104,9 @@ extension ChangeDecoder {
     }
 
     /// The values of the row key's columns in a message key: a JSON object, a JSON string, or plain text.
-    private func keyValues(_ key: UnsafeRawBufferPointer, _ table: Int, _ arena: RowArena) -> ContiguousArray<SlotValue>?
-    {
+    private func keyValues(_ key: UnsafeRawBufferPointer, _ table: Int, _ arena: RowArena) -> ContiguousArray<
+        SlotValue
+    >? {
         let count = catalog.tables[table].layout.rowKeySlots.count
         if key.first == UInt8(ascii: "{"), let plan = keyPlans[table], inner.begin(key) == 0,
             inner.next(plan, byteCount: key.count, arena: arena) == 1

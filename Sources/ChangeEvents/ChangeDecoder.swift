@@ -129,7 +129,8 @@ public struct ChangeDecoder {
             let context = ObjectContext(
                 message: message, messageIndex: Int32(index), ordinal: ordinal, topic: topic, byteCount: value.count,
                 cloudHeaders: cloudHeaders)
-            if let shape = topics[topic].shape, shape.form.isCloudEvent == (cloudHeaders != nil) || shape.form.isStructured
+            if let shape = topics[topic].shape,
+                shape.form.isCloudEvent == (cloudHeaders != nil) || shape.form.isStructured
             {
                 let code = parser.next(shape.plan, byteCount: value.count, arena: batch.arena)
                 if code == 0 { break }

@@ -183,6 +183,7 @@ public final class ChangeBatch {
 
     /// The row key of an event as text.
     public func rowKey(of event: ChangeEvent) -> String {
-        String(decoding: arena.bytes(offset: event.rowKeyText.offset, count: Int(event.rowKeyText.count)), as: UTF8.self)
+        String(
+            decoding: arena.bytes(offset: event.rowKeyText.offset, count: Int(event.rowKeyText.count)), as: UTF8.self)
     }
 }

@@ -43,7 +43,8 @@ struct DebeziumSchemas {
     private static func type(_ field: JSON, declared: ColumnType?) -> ColumnType? {
         switch field["name"]?.stringValue {
         case "org.apache.kafka.connect.data.Decimal":
-            guard let scale = field["parameters"]?["scale"]?.stringValue.flatMap({ Int($0) }), (0...1000).contains(scale)
+            guard let scale = field["parameters"]?["scale"]?.stringValue.flatMap({ Int($0) }),
+                (0...1000).contains(scale)
             else { return declared }
             return .decimal(.base64(scale: scale))
         case "io.debezium.data.VariableScaleDecimal": return .decimal(.plain)

@@ -57,8 +57,11 @@ struct FormatDetection {
         for wrapper in EventForm.Wrapper.allCases {
             for name in Name.allCases {
                 let slot = wrapper.rawValue * Name.allCases.count + name.rawValue
-                if name == .row { plan.wantRow(wrapper.path, slot: slot) }
-                else { plan.want(wrapper.path + name.member, slot: slot) }
+                if name == .row {
+                    plan.wantRow(wrapper.path, slot: slot)
+                } else {
+                    plan.want(wrapper.path + name.member, slot: slot)
+                }
             }
         }
     }

@@ -152,7 +152,9 @@ extension RowTable {
             writer.signed(Int64(entry.epoch))
             writer.signed(entry.version)
             writer.signed(entry.commitTime)
-            if let image = remembered.image(entry.remembered, columnCount: columnCount) { RowTable.write(image, &writer) }
+            if let image = remembered.image(entry.remembered, columnCount: columnCount) {
+                RowTable.write(image, &writer)
+            }
         }
         return writer.bytes
     }

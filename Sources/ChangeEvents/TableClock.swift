@@ -133,7 +133,9 @@ public struct TableClock: Sendable, Equatable {
         var lowest: Timestamp?
         for key in partitions.keys {
             guard var partition = partitions[key] else { continue }
-            if partition.newest > .distantPast { partition.reached.advance(to: partition.newest.adding(milliseconds: -delay)) }
+            if partition.newest > .distantPast {
+                partition.reached.advance(to: partition.newest.adding(milliseconds: -delay))
+            }
             if partition.isAtEnd {
                 switch mode {
                 case .wall:

@@ -72,7 +72,8 @@ extension TableDeclaration {
             "Types of columns by path (`spec.target` for a field of a struct): "
                 + ColumnType.names.joined(separator: ", ") + ".")
         for (path, text) in types { columns[path.value] = TableDeclaration.type(text, mapping) }
-        eventTime = mapping.string("event_time", "The column that orders rows inside windows; default: the commit time.")
+        eventTime = mapping.string(
+            "event_time", "The column that orders rows inside windows; default: the commit time.")
         epoch = Int32(
             mapping.int(
                 "epoch", "Raised when the table is recreated and its versions start again.", in: 0...1_000_000,

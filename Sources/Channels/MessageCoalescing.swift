@@ -84,7 +84,9 @@ public enum MessageCoalescing {
         guard items.count > Notification.itemsMax else { return items }
         let ranked = items.indices.sorted {
             let left = items[$0], right = items[$1]
-            return (right.severity, right.state == .firing ? 1 : 0, $0) < (left.severity, left.state == .firing ? 1 : 0, $1)
+            return (right.severity, right.state == .firing ? 1 : 0, $0) < (
+                left.severity, left.state == .firing ? 1 : 0, $1
+            )
         }
         return ranked.prefix(Notification.itemsMax).sorted().map { items[$0] }
     }

@@ -4,7 +4,9 @@ import Store
 /// What delivery counts. Labels are receivers, which configuration bounds.
 struct DeliveryMetrics: Sendable {
     private let registry: MetricsRegistry
-    private static let secondsBounds: [Double] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600]
+    private static let secondsBounds: [Double] = [
+        0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600,
+    ]
 
     init(registry: MetricsRegistry) { self.registry = registry }
 

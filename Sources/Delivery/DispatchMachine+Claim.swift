@@ -75,8 +75,10 @@ extension DispatchMachine {
         var all = [merged]
         if merged.ambiguousCount == 0 {
             for lane in merge.lanes {
-                all += try transaction.waitingRows(receiver: receiver, lane: lane, countMax: DispatchMachine.laneRowsMax)
-                    .filter { $0.id != merged.id }
+                all += try transaction.waitingRows(
+                    receiver: receiver, lane: lane, countMax: DispatchMachine.laneRowsMax
+                )
+                .filter { $0.id != merged.id }
                 if all.count >= DispatchMachine.mergeRowsMax { break }
             }
             all.sort { $0.id < $1.id }

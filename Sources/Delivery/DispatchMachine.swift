@@ -50,7 +50,6 @@ enum DeliveryEvent: Sendable {
     case inFlight(receiver: String, count: Int)
 }
 
-
 /// All policy of delivery: a synchronous value. Its calls run inside a transaction of the store; a caller keeps the changed
 /// value only when the transaction was committed.
 struct DispatchMachine: Sendable {

@@ -63,7 +63,9 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible, CustomDebugS
         var host = authority
         var port: Substring?
         if authority.hasPrefix("[") {
-            guard let end = authority.firstIndex(of: "]") else { throw HTTPURLError(message: "']' is missing in the URL") }
+            guard let end = authority.firstIndex(of: "]") else {
+                throw HTTPURLError(message: "']' is missing in the URL")
+            }
             host = authority[authority.index(after: authority.startIndex)..<end]
             let tail = authority[authority.index(after: end)...]
             guard tail.isEmpty || tail.hasPrefix(":") else { throw HTTPURLError(message: "unexpected text after ']'") }
@@ -74,7 +76,8 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible, CustomDebugS
         }
         guard !host.isEmpty else { throw HTTPURLError(message: "the URL has no host") }
         guard let port, !port.isEmpty else { return (host, nil) }
-        guard port.allSatisfy({ $0.isASCII && $0.isNumber }), let number = Int(port), (1...65_535).contains(number) else {
+        guard port.allSatisfy({ $0.isASCII && $0.isNumber }), let number = Int(port), (1...65_535).contains(number)
+        else {
             throw HTTPURLError(message: "a port is a number from 1 to 65535")
         }
         return (host, number)

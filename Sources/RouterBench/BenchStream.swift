@@ -69,7 +69,8 @@ struct BenchStream: Sendable {
 
     static var rules: String {
         var text = "table: bench_fact\nowner: bench\nrules:\n"
-        text += "  - name: breach\n    when: after.defect_rate > 0.05\n    severity: critical\n    for: 0s\n"
+        text +=
+            "  - name: breach\n    when: after.defect_rate > 0.05\n    severity: critical\n    for: 0s\n"
             + "    summary: \"{{ after.plant }} {{ after.line }}: {{ after.defect_rate }}\"\n"
         for index in 1..<20 {
             let condition =

@@ -17,7 +17,9 @@ struct BrokerCommand: AsyncParsableCommand {
         try cluster.createTopic(BenchStream.topic, partitions: partitions)
         for text in topic {
             let parts = text.split(separator: ":")
-            guard parts.count == 2, let count = Int(parts[1]) else { throw ValidationError("--topic is name:partitions") }
+            guard parts.count == 2, let count = Int(parts[1]) else {
+                throw ValidationError("--topic is name:partitions")
+            }
             try cluster.createTopic(String(parts[0]), partitions: count)
         }
         let producer = try KafkaProducer(

@@ -19,7 +19,9 @@ final class ChildProcess: Sendable {
     private let state = Mutex(State())
 
     /// Starts a program; its standard error is ours unless a file is given.
-    init(_ executable: String, _ arguments: [String], environment: [String: String] = [:], errorFile: String? = nil) throws {
+    init(_ executable: String, _ arguments: [String], environment: [String: String] = [:], errorFile: String? = nil)
+        throws
+    {
         process = Process()
         process.executableURL = URL(fileURLWithPath: executable)
         process.arguments = arguments
@@ -63,7 +65,8 @@ final class ChildProcess: Sendable {
             }
             if let found { return String(found.dropFirst(prefix.count)) }
             if isEnded {
-                throw Failure(description: "\(process.executableURL?.lastPathComponent ?? "a process") ended without '\(prefix)'")
+                throw Failure(
+                    description: "\(process.executableURL?.lastPathComponent ?? "a process") ended without '\(prefix)'")
             }
             await withCheckedContinuation { continuation in
                 let isReady = state.withLock { state in

@@ -51,7 +51,9 @@ public final class ScriptedEventSource: EventSource {
             if !copies.isEmpty { return [.batch(RawBatch.copying(copies))] }
             var ends: [SourceEvent] = []
             for partition in partitions.keys.sorted() {
-                guard let entry = partitions[partition], entry.position != nil, entry.toldEnd < entry.high else { continue }
+                guard let entry = partitions[partition], entry.position != nil, entry.toldEnd < entry.high else {
+                    continue
+                }
                 partitions[partition]?.toldEnd = entry.high
                 ends += [.leaderLive(partition), .endOfPartition(partition, offset: entry.high)]
             }

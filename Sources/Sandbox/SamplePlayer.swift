@@ -73,7 +73,10 @@ public struct SamplePlayer: Sendable {
                 }
                 let time = Timestamp(milliseconds: line.timestampMilliseconds ?? 0)
                 all.append(
-                    (all.count, Line(topic: topic, message: line.message(topic: topic, partition: nil), timestamp: time)))
+                    (
+                        all.count,
+                        Line(topic: topic, message: line.message(topic: topic, partition: nil), timestamp: time)
+                    ))
             }
         }
         lines = all.sorted { ($0.line.timestamp, $0.order) < ($1.line.timestamp, $1.order) }.map(\.line)

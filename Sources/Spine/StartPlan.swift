@@ -101,7 +101,8 @@ public struct StartPlan: Sendable, Equatable {
                 judge = range.low
             }
             plan.judge[partition] = judge
-            plan.replay[partition] = facts.stored[partition] == nil
+            plan.replay[partition] =
+                facts.stored[partition] == nil
                 ? judge : min(judge, facts.checkpoint[partition] ?? facts.firstRead[partition] ?? judge)
             if isFirst || facts.isRestored, range.high > judge { plan.bootstrapEnds[partition] = range.high }
         }
@@ -134,11 +135,14 @@ public struct StartPlan: Sendable, Equatable {
                 throw StartRefusal(
                     message: "\(partition): the store has read up to offset \(judge), but Kafka ends at \(range.high): "
                         + "the topic was recreated or is another one",
-                    help: "check kafka.brokers; for a recreated topic raise its epoch in tables.yaml and begin with a new store")
+                    help:
+                        "check kafka.brokers; for a recreated topic raise its epoch in tables.yaml and begin with a new store"
+                )
             }
             guard replay < range.low else { continue }
             let isLoss = judge < range.low
-            let gap = isLoss
+            let gap =
+                isLoss
                 ? "\(partition): offsets \(judge) to \(range.low - 1) were never read and Kafka has dropped them"
                 : "\(partition): offsets \(replay) to \(range.low - 1), which rebuild the row memory, are dropped by Kafka"
             guard options.isGapAccepted else {

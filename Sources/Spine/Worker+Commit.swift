@@ -84,7 +84,9 @@ extension Worker {
     func checkpoint(_ state: inout WorkerState<D>) async throws {
         try await flush(&state, isForced: true)
         let name = configuration.name
-        let memories = [(name, state.memory.checkpoint().map(\.bytes)), ("\(name).rules", state.decider.memoryCheckpoint())]
+        let memories = [
+            (name, state.memory.checkpoint().map(\.bytes)), ("\(name).rules", state.decider.memoryCheckpoint()),
+        ]
         let offsets = state.submitted.merging(state.next.filter { state.submitted[$0.key] == nil }) { old, _ in old }
         let hashes = state.decider.ruleHashes
         let now = clock.now()

@@ -85,7 +85,9 @@ extension Worker {
             try decider.load(from: reader)
             let runs = try reader.pairRuns(since: .distantPast)
             memory.replay(runs.compactMap { PairRun(record: $0, catalog: catalog) })
-            let offsets = try reader.offsets().map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.nextOffset) }
+            let offsets = try reader.offsets().map {
+                (TopicPartition(topic: $0.topic, partition: $0.partition), $0.nextOffset)
+            }
             return StoredStart(
                 offsets: Dictionary(uniqueKeysWithValues: offsets), checkpoint: checkpointOffsets,
                 firstRead: try OffsetMap.decode(reader.meta(keys.firstRead)),
@@ -142,7 +144,8 @@ extension Worker {
                 case .events(let events):
                     for event in events { try replay(event, until: plan.judge, &open, &state) }
                 case .sourceEnded(let error):
-                    throw WorkerError(.source, "the event source ended while memory was rebuilt: \(error.map { "\($0)" } ?? "")")
+                    throw WorkerError(
+                        .source, "the event source ended while memory was rebuilt: \(error.map { "\($0)" } ?? "")")
                 case .stop: throw WorkerError(.stopped, "stopped while row memory was rebuilt")
                 case .command, .replay, .fact, .commitFailed: state.deferred.append(item)
                 }
@@ -176,7 +179,8 @@ extension Worker {
             // Only a gap can end below the stored offset; then nothing more of it can come.
             if offset >= judge[partition] ?? 0 { open[partition] = nil }
         case .offsetOutOfRange(let partition, let reason):
-            throw WorkerError(.source, "\(partition): Kafka dropped messages while memory was rebuilt (\(reason)); restart")
+            throw WorkerError(
+                .source, "\(partition): Kafka dropped messages while memory was rebuilt (\(reason)); restart")
         case .assigned, .leaderLive, .leaderLost, .newPartitions, .problem: break
         }
     }
@@ -253,7 +257,9 @@ extension ChunkedBlob {
 
 extension PairRun {
     init?(record: PairRunRecord, catalog: TableCatalog) {
-        guard let table = catalog.index(of: record.table), let hash = UInt64(record.rowKey, radix: 16) else { return nil }
+        guard let table = catalog.index(of: record.table), let hash = UInt64(record.rowKey, radix: 16) else {
+            return nil
+        }
         self.init(
             table: Int32(table), epoch: catalog.tables[table].declaration.epoch, rowKeyHash: hash,
             version: record.version)

@@ -39,7 +39,8 @@ public struct WorkerConfiguration: Sendable {
     public static func standard(name: String, start: StartOptions, clockMode: TableClock.Mode) -> WorkerConfiguration {
         WorkerConfiguration(
             name: name, start: start, clockMode: clockMode, unitsInFlightMax: 64, bytesInFlightMax: 32 << 20,
-            checkpointEventsMax: 500_000, checkpointInterval: .seconds(60), probeIntervals: .seconds(1)...(.seconds(30)))
+            checkpointEventsMax: 500_000, checkpointInterval: .seconds(60), probeIntervals: .seconds(1)...(.seconds(30))
+        )
     }
 }
 

@@ -152,7 +152,11 @@ struct WorkerState<D: Decider> {
     mutating func setLeader(of partition: TopicPartition, isLive: Bool, now: Timestamp) {
         if isLive { live.insert(partition) } else { live.remove(partition) }
         for table in tables(of: partition) {
-            if isLive { clocks[table].leaderAnswered(partition, wall: now) } else { clocks[table].leaderLost(partition) }
+            if isLive {
+                clocks[table].leaderAnswered(partition, wall: now)
+            } else {
+                clocks[table].leaderLost(partition)
+            }
         }
     }
 }

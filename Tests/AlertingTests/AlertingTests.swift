@@ -55,11 +55,12 @@ import Testing
         #expect(resolution == .init(addresses: ["Anna@EXAMPLE.com"], refusal: nil))
     }
 
-    @Test(arguments: [
-        nil, "", "anna", "anna@evil.example", "anna@example.com.evil.example", "a@b@example.com", "x y@example.com",
-        "anna@example.com\r\nBcc: all@evil.example", "<anna@example.com>", "anna@sub.example.com", "@example.com",
-        "anna@example.com,bert@example.com", "\"a\"@example.com",
-    ] as [String?])
+    @Test(
+        arguments: [
+            nil, "", "anna", "anna@evil.example", "anna@example.com.evil.example", "a@b@example.com", "x y@example.com",
+            "anna@example.com\r\nBcc: all@evil.example", "<anna@example.com>", "anna@sub.example.com", "@example.com",
+            "anna@example.com,bert@example.com", "\"a\"@example.com",
+        ] as [String?])
     func `a missing or refused recipient goes to the fallback and is reported`(recipient: String?) {
         let resolution = mail.resolve(recipient: recipient, isRecipientExpected: true)
         #expect(resolution.addresses == ["desk@example.com"])

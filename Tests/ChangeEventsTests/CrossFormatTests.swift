@@ -60,7 +60,8 @@ struct CrossFormatTests {
         let fromFeed = Self.judged(feed)
         let fromDebezium = Self.judged(try SampleData.lines("formats/debezium_real_corpus.ndjson").map(\.message))
         let fromCloud = Self.judged(
-            try (SampleData.lines("formats/cloudevents_structured.ndjson")
+            try
+                (SampleData.lines("formats/cloudevents_structured.ndjson")
                 + SampleData.lines("formats/cloudevents_binary.ndjson")).map(\.message))
         for (name, result) in [("feed", fromFeed), ("debezium", fromDebezium), ("cloudevents", fromCloud)] {
             #expect(result.rejected == [], "\(name)")

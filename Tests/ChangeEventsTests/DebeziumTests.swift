@@ -71,7 +71,9 @@ struct DebeziumTests {
         catalog.tables[0] = .init(declaration: table, layout: layout, readsBefore: true)
         let (seen, _) = try Self.decode("debezium_real_types_withschema", catalog)
         let first = try row(seen, "1", .snapshot)
-        for (column, value) in Self.firstRow where column != "n_free" { #expect(first.after?[column] == value, "\(column)") }
+        for (column, value) in Self.firstRow where column != "n_free" {
+            #expect(first.after?[column] == value, "\(column)")
+        }
         #expect(first.after?["n_free"] == "#12.34")
     }
 

@@ -67,7 +67,9 @@ struct DecodeFuzzTests {
     func `noise is rejected`(seed: UInt64) throws {
         var random = SplitMix(seed: seed)
         for round in 0..<500 {
-            let bytes = (0..<Int.random(in: 0...200, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 0...200, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             let message = RawBatch.Copied(
                 partition: TopicPartition(topic: "fabric.gold.gld_fact_quality", partition: 0), offset: 0,
                 timestamp: 0, key: bytes, value: bytes)

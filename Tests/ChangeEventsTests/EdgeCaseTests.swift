@@ -159,7 +159,8 @@ struct EdgeCaseTests {
 
     @Test func `a tombstone before anything else says what to declare`() throws {
         let batch = try decode("tombstone after delete")
-        #expect(batch.rejected.map(\.reason) == ["a tombstone before the topic's format is known; declare its 'format'"])
+        #expect(
+            batch.rejected.map(\.reason) == ["a tombstone before the topic's format is known; declare its 'format'"])
     }
 
     @Test func `objects of one message keep their ordinals`() throws {

@@ -128,7 +128,11 @@ struct RowMemoryPropertyTests {
             let slot = Int32(batch.slots.count)
             batch.slots.append(SlotValue(kind: .string, textOffset: start, bits: UInt64(text.utf8.count)))
             batch.slots.append(SlotValue(kind: .int, bits: UInt64(bitPattern: half.value)))
-            if half.kind == .delete || half.kind == .preimage { event.beforeSlot = slot } else { event.afterSlot = slot }
+            if half.kind == .delete || half.kind == .preimage {
+                event.beforeSlot = slot
+            } else {
+                event.afterSlot = slot
+            }
             batch.events.append(event)
         }
     }

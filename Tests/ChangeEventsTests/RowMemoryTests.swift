@@ -50,7 +50,11 @@ struct RowMemoryTests {
             let slot = Int32(batch.slots.count)
             batch.slots.append(SlotValue(kind: .string, textOffset: start, bits: UInt64(text.utf8.count)))
             batch.slots.append(SlotValue(kind: .int, bits: UInt64(bitPattern: step.value)))
-            if step.kind == .delete || step.kind == .preimage { event.beforeSlot = slot } else { event.afterSlot = slot }
+            if step.kind == .delete || step.kind == .preimage {
+                event.beforeSlot = slot
+            } else {
+                event.afterSlot = slot
+            }
             batch.events.append(event)
         }
         return batch
@@ -293,7 +297,9 @@ struct RowMemoryTests {
         for index in chunks[0].bytes.indices {
             var damaged = chunks
             damaged[0].bytes[index] ^= 0x11
-            #expect(throws: RowMemoryError.self, "byte \(index)") { try RowMemory(catalog: catalog, restoring: damaged) }
+            #expect(throws: RowMemoryError.self, "byte \(index)") {
+                try RowMemory(catalog: catalog, restoring: damaged)
+            }
         }
         for length in stride(from: 0, to: chunks[0].bytes.count, by: 13) {
             var cut = chunks

@@ -40,7 +40,9 @@ enum SampleData {
                 head.append(UInt8(ascii: "}"))
             }
             let object = try JSON.parse(head)
-            if let encoded = object["value_b64"]?.stringValue { value = [UInt8](Data(base64Encoded: encoded) ?? Data()) }
+            if let encoded = object["value_b64"]?.stringValue {
+                value = [UInt8](Data(base64Encoded: encoded) ?? Data())
+            }
             if let text = value.map({ String(decoding: $0, as: UTF8.self) }), text.contains("@REPEAT(x,1200000)@") {
                 value = Array(
                     text.replacingOccurrences(

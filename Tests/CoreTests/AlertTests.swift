@@ -52,7 +52,8 @@ import Testing
             Fingerprint(rule: rule, keyColumns: columns, keyTexts: texts)
         }
         let all = [
-            print("r", ["a", "b"], ["x", "y"]), print("r", ["a", "b"], ["xy", ""]), print("r", ["a", "b"], ["", "xy"]),
+            print("r", ["a", "b"], ["x", "y"]), print("r", ["a", "b"], ["xy", ""]),
+            print("r", ["a", "b"], ["", "xy"]),
             print("r", ["a", "b"], [nil, "xy"]), print("ra", ["b"], ["xy"]), print("r", ["ab"], ["xy"]),
         ]
         #expect(Set(all.map(\.description)).count == all.count)
@@ -112,7 +113,8 @@ import Testing
         let partition = TopicPartition(topic: "t", partition: 0)
         let batch = RawBatch.copying([
             .init(partition: partition, offset: 0, timestamp: 1, key: [1], value: nil),
-            .init(partition: partition, offset: 1, timestamp: 1, key: nil, value: [], headers: [("h", nil), ("h", [2])]),
+            .init(
+                partition: partition, offset: 1, timestamp: 1, key: nil, value: [], headers: [("h", nil), ("h", [2])]),
         ])
         #expect(batch.messages[0].value == nil)
         #expect(batch.messages[1].value?.count == 0)

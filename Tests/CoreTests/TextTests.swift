@@ -13,7 +13,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "nul", "01", "1.", "1e", "-", "+1", "[1,]", "{\"a\"}", "{a:1}", "\"\u{1}\"", "\"abc", #""\x""#, #""\ud800""#,
+        "", "nul", "01", "1.", "1e", "-", "+1", "[1,]", "{\"a\"}", "{a:1}", "\"\u{1}\"", "\"abc", #""\x""#,
+        #""\ud800""#,
         #""\ud800\u0041""#, "1 2", "[", "{", "\"\\u12G4\"", "NaN", "'a'",
     ])
     func `what RFC 8259 forbids is an error`(text: String) {
@@ -37,7 +38,8 @@ import Testing
 
 @Suite struct DecimalTextTests {
     @Test(arguments: [
-        ("12.3400", "12.34"), ("0E-8", "0"), ("4.2E-7", "0.00000042"), ("-0.0", "0"), ("1.234E1", "12.34"), ("007", "7"),
+        ("12.3400", "12.34"), ("0E-8", "0"), ("4.2E-7", "0.00000042"), ("-0.0", "0"), ("1.234E1", "12.34"),
+        ("007", "7"),
         ("1E10", "10000000000"), ("99999999999999.9999", "99999999999999.9999"), ("-128", "-128"), ("1E50", "1E50"),
         ("1.5E-60", "1.5E-60"),
     ])
@@ -69,7 +71,9 @@ import Testing
             code: "R012", message: "unknown column 'amonut' of table 'payments'",
             position: SourcePosition(file: "rules/payments.yaml", line: 2, column: 8), length: 6,
             help: "did you mean 'amount'?",
-            notes: [.init(position: SourcePosition(file: "rules/tables.yaml", line: 4, column: 3), message: "declared here")])
+            notes: [
+                .init(position: SourcePosition(file: "rules/tables.yaml", line: 4, column: 3), message: "declared here")
+            ])
         #expect(
             diagnostic.rendered(source: source) == """
                 rules/payments.yaml:2:8: error[R012]: unknown column 'amonut' of table 'payments'
@@ -86,9 +90,10 @@ import Testing
         #expect(diagnostic.rendered(source: "one line") == "f:9:9: error[R001]: m")
     }
 
-    @Test(arguments: [
-        ("amonut", "amount"), ("sevrity", "severity"), ("Plant", "plant"), ("xyz", nil), ("a", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("amonut", "amount"), ("sevrity", "severity"), ("Plant", "plant"), ("xyz", nil), ("a", nil),
+        ] as [(String, String?)])
     func `suggestions are near misses only`(name: String, expected: String?) {
         #expect(Spelling.nearest(to: name, among: ["amount", "severity", "plant"]) == expected)
     }

@@ -2,16 +2,17 @@ import Core
 import Testing
 
 @Suite struct TimestampTests {
-    @Test(arguments: [
-        ("2026-01-12T05:27:49.985Z", 1_768_195_669_985),
-        ("2024-02-29T12:34:56.123456789+01:00", 1_709_206_496_123),
-        ("2024-02-29T12:34:56", 1_709_210_096_000),
-        ("1969-12-31T23:59:59.999Z", -1),
-        ("2024-02-29", 1_709_164_800_000),
-        ("2024-02-29 12:34:56Z", 1_709_210_096_000),
-        ("2024-02-29T12:34Z", 1_709_210_040_000),
-        ("0001-01-01T00:00:00Z", -62_135_596_800_000),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            ("2026-01-12T05:27:49.985Z", 1_768_195_669_985),
+            ("2024-02-29T12:34:56.123456789+01:00", 1_709_206_496_123),
+            ("2024-02-29T12:34:56", 1_709_210_096_000),
+            ("1969-12-31T23:59:59.999Z", -1),
+            ("2024-02-29", 1_709_164_800_000),
+            ("2024-02-29 12:34:56Z", 1_709_210_096_000),
+            ("2024-02-29T12:34Z", 1_709_210_040_000),
+            ("0001-01-01T00:00:00Z", -62_135_596_800_000),
+        ] as [(String, Int64)])
     func `times of every accepted form are read`(text: String, milliseconds: Int64) {
         #expect(Timestamp.parse(text)?.milliseconds == milliseconds)
     }
@@ -48,10 +49,12 @@ import Testing
 }
 
 @Suite struct DurationTextTests {
-    @Test(arguments: [
-        ("500ms", 500), ("30s", 30_000), ("10m", 600_000), ("4h", 14_400_000), ("1h30m", 5_400_000), ("7d", 604_800_000),
-        ("2w", 1_209_600_000),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            ("500ms", 500), ("30s", 30_000), ("10m", 600_000), ("4h", 14_400_000), ("1h30m", 5_400_000),
+            ("7d", 604_800_000),
+            ("2w", 1_209_600_000),
+        ] as [(String, Int64)])
     func `durations are read and written`(text: String, milliseconds: Int64) throws {
         let duration = try #require(DurationText.parse(text))
         #expect(duration.wholeMilliseconds == milliseconds)

@@ -129,7 +129,9 @@ private struct Simulation {
     mutating func crash() throws {
         crashCount += 1
         // What was in flight may or may not have got through before the process died.
-        for claim in harness.claims where Bool.random(using: &random) { arrive(claim, isTaken: Bool.random(using: &random)) }
+        for claim in harness.claims where Bool.random(using: &random) {
+            arrive(claim, isTaken: Bool.random(using: &random))
+        }
         inFlightLanes = [:]
         try harness.crash()
     }

@@ -44,7 +44,8 @@ import Testing
         #expect(!dispatcher.isDelivering)
     }
 
-    @Test func `rows taken ahead go out on one connection without waiting, and are given back at a drain`() async throws {
+    @Test func `rows taken ahead go out on one connection without waiting, and are given back at a drain`() async throws
+    {
         var policy = DestinationPolicy.standard
         policy.claimBatch = 8
         let destination = FakeDestination("ops", policy: policy, joins: false)

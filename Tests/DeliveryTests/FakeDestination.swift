@@ -31,7 +31,9 @@ final class FakeDestination: Destination {
         self.joins = joins
     }
 
-    func coalesce(_ waiting: [OutboxRecord]) -> Coalescing { joins ? FakeMessage.coalesce(waiting) : .oldest(of: waiting) }
+    func coalesce(_ waiting: [OutboxRecord]) -> Coalescing {
+        joins ? FakeMessage.coalesce(waiting) : .oldest(of: waiting)
+    }
 
     struct RenderError: Error {}
     func failRendering() { state.withLock { $0.isRenderFailing = true } }

@@ -58,7 +58,8 @@ extension MemoryTransaction: StoreTransaction {
         let lanes = Dictionary(grouping: waiting { $0.receiver == receiver && !busy.contains($0.lane) }, by: \.lane)
         return Array(
             lanes.compactMap { lane, rows -> LaneCandidate? in
-                guard let due = rows.map(\.notBefore).min(), due <= now, let priority = rows.map(\.priority).min() else {
+                guard let due = rows.map(\.notBefore).min(), due <= now, let priority = rows.map(\.priority).min()
+                else {
                     return nil
                 }
                 return LaneCandidate(
@@ -119,7 +120,9 @@ extension MemoryTransaction: StoreTransaction {
     func lease(id: Int64, _ lease: OutboxLease) throws -> OutboxRecord {
         var row = try row(id, in: [.waiting])
         guard try leasedRow(receiver: row.receiver, lane: row.lane) == nil else { throw conflict("lane in flight") }
-        guard try !isLaterSent(receiver: row.receiver, lane: row.lane, id: id) else { throw conflict("a later row was sent") }
+        guard try !isLaterSent(receiver: row.receiver, lane: row.lane, id: id) else {
+            throw conflict("a later row was sent")
+        }
         row.state = .leased
         row.leaseRun = lease.run
         row.leaseUntil = lease.until

@@ -9,11 +9,13 @@ import Testing
     // Tue, 14 Nov 2023 22:13:20 GMT
     static let now = Timestamp(milliseconds: 1_700_000_000_000)
 
-    @Test(arguments: [
-        ("0", 0), ("120", 120_000), (" 7 ", 7000), ("1.5", 1500), ("0.2501", 251), ("1.2000", 1200), ("1.", nil),
-        ("99999", 3_600_000), ("99999999999999999999999", 3_600_000), ("-1", nil), ("+1", nil), ("abc", nil), ("", nil),
-        ("1e3", nil), ("1,5", nil), ("٣", nil),
-    ] as [(String, Int64?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("120", 120_000), (" 7 ", 7000), ("1.5", 1500), ("0.2501", 251), ("1.2000", 1200), ("1.", nil),
+            ("99999", 3_600_000), ("99999999999999999999999", 3_600_000), ("-1", nil), ("+1", nil), ("abc", nil),
+            ("", nil),
+            ("1e3", nil), ("1,5", nil), ("٣", nil),
+        ] as [(String, Int64?)])
     func `seconds and fractions are read and capped`(text: String, milliseconds: Int64?) {
         #expect(RetryAfter.parse(text, date: nil, now: Self.now)?.wholeMilliseconds == milliseconds)
     }

@@ -1,8 +1,9 @@
 import Core
-@testable import KafkaClient
 import Logging
 import Synchronization
 import Testing
+
+@testable import KafkaClient
 
 /// Properties are passed through and checked; secrets stay secret; tokens come from their source.
 struct ConfigurationTests {
@@ -38,9 +39,10 @@ struct ConfigurationTests {
     }
 
     @Test func `OIDC properties are refused with what to use instead`() throws {
-        let error = try #require(ConfigurationTests.refusal([
-            "sasl.oauthbearer.method": "oidc", "sasl.oauthbearer.client.secret": "hunter2-hunter2",
-        ]))
+        let error = try #require(
+            ConfigurationTests.refusal([
+                "sasl.oauthbearer.method": "oidc", "sasl.oauthbearer.client.secret": "hunter2-hunter2",
+            ]))
         #expect(error.message.contains("without OIDC"))
         #expect(error.message.contains("kafka.oauth"))
         #expect(!error.message.contains("hunter2"))

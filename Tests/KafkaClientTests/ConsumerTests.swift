@@ -1,7 +1,8 @@
 import CRdKafka
 import Core
-@testable import KafkaClient
 import Testing
+
+@testable import KafkaClient
 
 /// The consumer under trouble: slow readers, lost brokers, offsets that are gone, errors, shutdowns.
 struct ConsumerTests {

@@ -101,7 +101,7 @@ struct PublishLineTests {
         for text in lines {
             let line = try #require(try reader.next())
             count += 1
-            guard let cut = text.range(of: "\"value\":") , !text.contains("\"value_b64\":") else { continue }
+            guard let cut = text.range(of: "\"value\":"), !text.contains("\"value_b64\":") else { continue }
             let expected = text[cut.upperBound...].dropLast()
             let value = line.value.map { String(decoding: $0, as: UTF8.self) }
             #expect(value == (expected == "null" ? nil : String(expected)))

@@ -1,6 +1,7 @@
 import Core
-@testable import KafkaClient
 import Testing
+
+@testable import KafkaClient
 
 /// Statistics are read leniently, and turned into the news of leaders that come and go.
 struct StatisticsTests {

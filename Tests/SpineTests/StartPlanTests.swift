@@ -76,7 +76,8 @@ private func options(_ position: StartPosition?, newStore: Bool = false, gap: Bo
     }
 
     @Test func `a dropped stretch of memory alone loses no event but is not passed over silently`() throws {
-        let gap = facts(stored: [p0: 80, p1: 40], checkpoint: [p0: 10, p1: 40], ranges: [(p0, 30, 100), (p1, 10, 50)])
+        let gap = facts(
+            stored: [p0: 80, p1: 40], checkpoint: [p0: 10, p1: 40], ranges: [(p0, 30, 100), (p1, 10, 50)])
         let refusal = #expect(throws: StartRefusal.self) { try StartPlan.make(gap, options: options(nil)) }
         #expect(refusal?.message.contains("rebuild the row memory") == true)
         let plan = try StartPlan.make(gap, options: options(nil, gap: true))

@@ -1,11 +1,11 @@
 import Foundation
 import Testing
 
+@testable import Store
+
 #if canImport(Glibc)
 import Glibc
 #endif
-
-@testable import Store
 
 @Suite(.serialized) struct ControlTests {
     let path = NSTemporaryDirectory() + "/control-\(UInt32.random(in: 0...UInt32.max))/alert.sock"

@@ -4,11 +4,11 @@ import GRDB
 import Synchronization
 import Testing
 
+@testable import Store
+
 #if canImport(Glibc)
 import Glibc
 #endif
-
-@testable import Store
 
 /// Every job moves one offset and writes one alert and one outbox row with it. Whatever the crash, the three agree.
 @Suite struct CrashTests {

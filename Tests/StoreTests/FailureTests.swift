@@ -3,11 +3,11 @@ import Foundation
 import GRDB
 import Testing
 
+@testable import Store
+
 #if canImport(Glibc)
 import Glibc
 #endif
-
-@testable import Store
 
 @Suite struct FailureTests {
     let now = StoreFixture.start

@@ -48,7 +48,8 @@ private func code(_ line: String) -> String {
     @Test func `lines hold at most 120 columns and end without blanks`() {
         for file in sources + tests {
             for (index, line) in file.lines.enumerated() where line.count > 120 || line.last == " " {
-                Issue.record("\(file.path):\(index + 1): \(line.count > 120 ? "longer than 120 columns" : "blank at the end")")
+                Issue.record(
+                    "\(file.path):\(index + 1): \(line.count > 120 ? "longer than 120 columns" : "blank at the end")")
             }
         }
     }
@@ -132,7 +133,8 @@ private func code(_ line: String) -> String {
             "Foundation", "FoundationEssentials", "Glibc", "Synchronization", "Logging", "Collections", "Dispatch",
             "DequeModule", "HeapModule", "NIOFoundationCompat", "NIOConcurrencyHelpers",
         ]
-        let statement = /^\s*(?:@\w+\s+)*(?:public |package |internal |private |fileprivate )?import (?:\w+ )?(?<name>\w+)/
+        let statement =
+            /^\s*(?:@\w+\s+)*(?:public |package |internal |private |fileprivate )?import (?:\w+ )?(?<name>\w+)/
         for file in sources {
             let uses = try #require(allowed[file.target] ?? (file.target.hasPrefix("C") ? [] : nil), "\(file.path)")
             for (index, line) in file.lines.enumerated() {
@@ -147,7 +149,8 @@ private func code(_ line: String) -> String {
 
     @Test func `every public declaration is documented`() {
         // Cases, stored properties and the requirements of well-known protocols say it by their name.
-        let declaration = /^\s*(?:@\w+(?:\([^)]*\))?\s+)*public (?:final |static |mutating |nonisolated |indirect |convenience |consuming )*(?<kind>func|init|struct|class|enum|protocol|actor|typealias|subscript)\b ?(?<name>[\w`]*)/
+        let declaration =
+            /^\s*(?:@\w+(?:\([^)]*\))?\s+)*public (?:final |static |mutating |nonisolated |indirect |convenience |consuming )*(?<kind>func|init|struct|class|enum|protocol|actor|typealias|subscript)\b ?(?<name>[\w`]*)/
         let known: Set = ["hash", "encode", "run", "next", "send", "now", "sleep"]
         for file in sources where !["RouterTesting", "RouterBench", "AlertRouter"].contains(file.target) {
             for (index, line) in file.lines.enumerated() {
@@ -164,12 +167,17 @@ private func code(_ line: String) -> String {
 
     @Test func `unsafe code stands only in the files that docs unsafe names`() throws {
         let listed = try String(contentsOf: root.appendingPathComponent("docs/unsafe.md"), encoding: .utf8)
-        let tokens = ["@unchecked Sendable", "nonisolated(unsafe)", "Unmanaged.", "unsafeBitCast", "UnsafeMutableRawPointer"]
+        let tokens = [
+            "@unchecked Sendable", "nonisolated(unsafe)", "Unmanaged.", "unsafeBitCast", "UnsafeMutableRawPointer",
+        ]
         for file in sources where !["RouterBench", "RouterTesting"].contains(file.target) {
-            guard let line = file.lines.firstIndex(where: { line in tokens.contains { code(line).contains($0) } }) else {
+            guard let line = file.lines.firstIndex(where: { line in tokens.contains { code(line).contains($0) } })
+            else {
                 continue
             }
-            #expect(listed.contains(file.path), "\(file.path):\(line + 1): unsafe code, but docs/unsafe.md does not name it")
+            #expect(
+                listed.contains(file.path), "\(file.path):\(line + 1): unsafe code, but docs/unsafe.md does not name it"
+            )
             let says = file.lines.contains { $0.contains("SAFETY:") }
             #expect(says, "\(file.path): unsafe code without a SAFETY comment")
         }

@@ -25,7 +25,8 @@ struct AlertsCommand: AsyncParsableCommand {
             var severityMin: Severity?
             if let severity {
                 guard let value = Severity(name: severity) else {
-                    throw CommandFailure(.usage, "--severity must be info, warning, error or critical; found '\(severity)'")
+                    throw CommandFailure(
+                        .usage, "--severity must be info, warning, error or critical; found '\(severity)'")
                 }
                 severityMin = value
             }
@@ -123,8 +124,12 @@ struct AlertDossier {
         if let resolved = alert.resolvedAt { lines.append("resolved   \(resolved)") }
         if let due = alert.dueAt { lines.append("due        \(due)\(alert.isOverdue ? " (past at first sight)" : "")") }
         if alert.isLastValueUnknown { lines.append("note       the last row had a value that could not be judged") }
-        for (name, value) in alert.labels.sorted(by: { $0.key < $1.key }) { lines.append("label      \(name)=\(value)") }
-        for told in stored.told { lines.append("told       \(told.receiver)\(told.recipient.map { " <\($0)>" } ?? "")") }
+        for (name, value) in alert.labels.sorted(by: { $0.key < $1.key }) {
+            lines.append("label      \(name)=\(value)")
+        }
+        for told in stored.told {
+            lines.append("told       \(told.receiver)\(told.recipient.map { " <\($0)>" } ?? "")")
+        }
         lines.append("history")
         for entry in history.reversed() {
             let kind = Transition.Kind(rawValue: entry.kind).map { "\($0)" } ?? "?"
@@ -134,10 +139,14 @@ struct AlertDossier {
         lines.append("notifications of its own (those in a group are under the rule's lane)")
         for row in rows {
             let why = row.reason.map { ": \($0)" } ?? ""
-            lines.append("  \(row.createdAt)  #\(row.id) to \(row.receiver)\(row.recipient.map { " <\($0)>" } ?? "") \(row.state.rawValue)\(why)")
+            lines.append(
+                "  \(row.createdAt)  #\(row.id) to \(row.receiver)\(row.recipient.map { " <\($0)>" } ?? "") \(row.state.rawValue)\(why)"
+            )
             for attempt in attempts[row.id] ?? [] {
                 let status = attempt.statusCode.map { " \($0)" } ?? ""
-                lines.append("    \(attempt.startedAt)  attempt \(attempt.number): \(attempt.outcome.rawValue)\(status) \(attempt.detail ?? "")")
+                lines.append(
+                    "    \(attempt.startedAt)  attempt \(attempt.number): \(attempt.outcome.rawValue)\(status) \(attempt.detail ?? "")"
+                )
             }
         }
         return lines
@@ -146,7 +155,8 @@ struct AlertDossier {
     var json: JSON {
         .object([
             "alert": AlertJSON.make(stored.alert),
-            "told": .array(stored.told.map { .object(["receiver": .string($0.receiver), "recipient": .optional($0.recipient)]) }),
+            "told": .array(
+                stored.told.map { .object(["receiver": .string($0.receiver), "recipient": .optional($0.recipient)]) }),
             "history": .array(
                 history.reversed().map { entry in
                     .object([
@@ -159,7 +169,8 @@ struct AlertDossier {
             "notifications": .array(
                 rows.map { row in
                     .object([
-                        "id": .integer(row.id), "receiver": .string(row.receiver), "recipient": .optional(row.recipient),
+                        "id": .integer(row.id), "receiver": .string(row.receiver),
+                        "recipient": .optional(row.recipient),
                         "state": .string(row.state.rawValue), "reason": .optional(row.reason),
                         "created_at": .string(row.createdAt.description), "attempts": .integer(row.attemptCount),
                         "ambiguous": .integer(row.ambiguousCount), "provider_id": .optional(row.providerId),

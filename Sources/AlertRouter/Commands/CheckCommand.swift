@@ -93,7 +93,8 @@ struct RulePlan {
         }
         let now = Dictionary(rules.rules.map { ($0.name, $0.hash) }, uniquingKeysWith: { first, _ in first })
         return RulePlan(
-            added: now.keys.filter { known[$0] == nil }.sorted(), removed: known.keys.filter { now[$0] == nil }.sorted(),
+            added: now.keys.filter { known[$0] == nil }.sorted(),
+            removed: known.keys.filter { now[$0] == nil }.sorted(),
             changed: now.filter { known[$0.key] != nil && known[$0.key] != $0.value }.map(\.key).sorted(), open: open,
             resolved: resolved)
     }
@@ -111,7 +112,9 @@ struct RulePlan {
         let count = open[name] ?? 0
         let closing = resolved[name] ?? 0
         if count == 0 { return "no alert of it is open" }
-        return closing == 0 ? "\(count) open alerts stay open and are judged by their next row" : "\(closing) of \(count) open alerts are resolved"
+        return closing == 0
+            ? "\(count) open alerts stay open and are judged by their next row"
+            : "\(closing) of \(count) open alerts are resolved"
     }
 
     var json: JSON {

@@ -148,7 +148,9 @@ enum DeadLetterText {
         if let rowKey = letter.rowKey { lines.append("row key      \(rowKey)") }
         if let row = letter.outboxId { lines.append("outbox row   \(row)") }
         if let by = letter.settledBy { lines.append("settled by   \(by)") }
-        lines.append("bytes        \(letter.areBytesDropped ? "not kept: the position says where they are" : "\(letter.byteCount)")")
+        lines.append(
+            "bytes        \(letter.areBytesDropped ? "not kept: the position says where they are" : "\(letter.byteCount)")"
+        )
         if isRaw {
             if let key = letter.key { lines.append("key          \(String(decoding: key, as: UTF8.self))") }
             if let value = letter.value { lines.append("value        \(String(decoding: value, as: UTF8.self))") }

@@ -71,7 +71,8 @@ struct RouterConfiguration {
         operatorReceiver = mapping.requiredString("operator", "The receiver that hears about the router itself.")
         heartbeat = mapping.mapping("heartbeat", "A URL that is called while events are consumed and delivered.") {
             Heartbeat(
-                url: $0.requiredSecretText("url", "The URL; a GET is sent to it.") ?? SecretText(parts: [], position: nil),
+                url: $0.requiredSecretText("url", "The URL; a GET is sent to it.")
+                    ?? SecretText(parts: [], position: nil),
                 every: $0.duration(
                     "every", "How often.", in: .seconds(1)...(.seconds(86_400)), default: .seconds(60)))
         }
@@ -86,7 +87,8 @@ struct RouterConfiguration {
     private static func start(_ mapping: MappingReader) -> StartPosition? {
         guard
             let text = mapping.text(
-                "start", "Where reading begins the first time: earliest, latest, or a time such as 2026-01-12T00:00:00Z.")
+                "start",
+                "Where reading begins the first time: earliest, latest, or a time such as 2026-01-12T00:00:00Z.")
         else { return nil }
         switch text.value {
         case "earliest": return .earliest
@@ -125,7 +127,8 @@ extension RouterConfiguration.Kafka {
             "group", "The consumer group under which offsets are committed for lag tools.", default: "alert-router")
         topics = mapping.requiredTexts("topics", "The topics that are read.").map(\.value)
         properties = mapping.propertyMap("properties", "Any property of librdkafka.")
-        oauth = mapping.mapping("oauth", "Where a token for SASL OAUTHBEARER comes from.", RouterConfiguration.OAuth.init)
+        oauth = mapping.mapping(
+            "oauth", "Where a token for SASL OAUTHBEARER comes from.", RouterConfiguration.OAuth.init)
     }
 }
 

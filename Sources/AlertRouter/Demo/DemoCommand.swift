@@ -20,7 +20,8 @@ struct DemoCommand: AsyncParsableCommand {
             """)
 
     @Option(help: "Change events a second, or 'max'.") var speed = "60"
-    @Flag(help: "Play through once, print the summary and exit; otherwise the router goes on until Ctrl-C.") var once = false
+    @Flag(help: "Play through once, print the summary and exit; otherwise the router goes on until Ctrl-C.") var once =
+        false
     @Option(help: "The folder of the rules.") var rules = "rules"
 
     func run() async throws {

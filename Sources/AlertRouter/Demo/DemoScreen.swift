@@ -27,7 +27,8 @@ final class DemoScreen: Sendable {
         state.withLock { $0.mailCount += 1 }
         var lines = ["To: \(message.recipients.joined(separator: ", "))", "Subject: \(message.subject)"]
         // Mail lines end in CR LF, which Swift takes for one character.
-        let text = (message.text ?? "").split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
+        let text = (message.text ?? "").split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(
+            String.init)
         lines += [""] + text.drop(while: \.isEmpty)
         while lines.last?.isEmpty == true { lines.removeLast() }
         frame("Mail", lines)

@@ -66,7 +66,9 @@ struct DemoSummary {
             for count in try reader.outboxCounts() where count.state == .superseded { figures.joined += count.count }
             for row in try reader.outboxRows(state: .sent, receiver: nil, beforeId: nil, countMax: 100_000) {
                 figures.ambiguous += row.ambiguousCount
-                guard let settled = row.settledAt, let items = try? Notification(bytes: row.payload).items else { continue }
+                guard let settled = row.settledAt, let items = try? Notification(bytes: row.payload).items else {
+                    continue
+                }
                 for item in items {
                     guard let cause = causes["\(item.incidentKey)/\(item.state == .resolved)"] else { continue }
                     let place = SamplePlayer.Place(

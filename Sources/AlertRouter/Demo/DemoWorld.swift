@@ -62,7 +62,8 @@ final class DemoWorld: Sendable {
         let text = configuration(
             rulesFolder: rulesFolder.hasPrefix("/")
                 ? rulesFolder : FileManager.default.currentDirectoryPath + "/" + rulesFolder,
-            brokers: cluster.bootstrapServers, topics: samples.topics, teams: teams, mailPort: mail.port, folder: folder)
+            brokers: cluster.bootstrapServers, topics: samples.topics, teams: teams, mailPort: mail.port, folder: folder
+        )
         try Data(text.utf8).write(to: URL(fileURLWithPath: path))
         return DemoWorld(
             folder: folder, configurationPath: path, cluster: cluster, samples: samples, teams: teams, mail: mail,

@@ -29,7 +29,8 @@ struct DestinationFactory: Sendable {
         }
     }
 
-    private func destination(_ receiver: ReceiverConfiguration, _ resolver: SecretResolver) throws -> (any Destination)? {
+    private func destination(_ receiver: ReceiverConfiguration, _ resolver: SecretResolver) throws -> (any Destination)?
+    {
         switch receiver.settings {
         case .teams(let settings):
             return try TeamsDestination(configuration: settings, resolver: resolver, http: transport, clock: clock)

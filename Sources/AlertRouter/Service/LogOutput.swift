@@ -27,7 +27,8 @@ struct LogOutput: LogHandler {
         var bytes: [UInt8] = []
         if isJSON {
             let members = [
-                JSON.Member("at", .string(clock.now().description)), JSON.Member("level", .string(event.level.rawValue)),
+                JSON.Member("at", .string(clock.now().description)),
+                JSON.Member("level", .string(event.level.rawValue)),
                 JSON.Member("logger", .string(label)), JSON.Member("message", .string(event.message.description)),
             ]
             let object = JSON.object(members + all.map { JSON.Member($0.key, .string($0.value.description)) })

@@ -1,6 +1,6 @@
 import AlertWorker
-import Console
 import ConfigFiles
+import Console
 import Core
 import Delivery
 import Foundation
@@ -273,7 +273,8 @@ extension HealthFact {
         case .breakerOpened(let receiver, let channel, let isUnauthorized, let reason):
             self.init(
                 component: "receiver", subject: receiver, isHealthy: false,
-                detail: "\(channel) is left alone after failures\(isUnauthorized ? " of authorization" : ""): \(reason)")
+                detail: "\(channel) is left alone after failures\(isUnauthorized ? " of authorization" : ""): \(reason)"
+            )
         case .breakerClosed(let receiver, _):
             self.init(component: "receiver", subject: receiver, isHealthy: true, detail: "")
         case .deadLetter(let receiver, let rule, let row, let reason):

@@ -44,7 +44,8 @@ struct TeamsPhrases {
     /// `fired 10:02 UTC, resolved 10:04 UTC`.
     func times(_ item: Notification.Item) -> String {
         let fired = item.firedText.map { isGerman ? "ausgelöst \($0)" : "fired \($0)" }
-        let over = item.state == .resolved ? item.resolvedText.map { isGerman ? "behoben \($0)" : "resolved \($0)" } : nil
+        let over =
+            item.state == .resolved ? item.resolvedText.map { isGerman ? "behoben \($0)" : "resolved \($0)" } : nil
         return [fired, over].compactMap { $0 }.joined(separator: ", ")
     }
 

@@ -29,7 +29,8 @@ public struct TeamsReceiverConfiguration: Sendable {
             bytesMax: mapping.int(
                 "message_bytes_max", "Most bytes of a message; Teams takes about 28 KB and counts some twice.",
                 in: TeamsCardOptions.bytesLeast...TeamsCardOptions.bytesMost, default: 18_000),
-            itemsMax: mapping.int("items_max", "Most alerts shown in one card; the others are counted.", in: 1...50,
+            itemsMax: mapping.int(
+                "items_max", "Most alerts shown in one card; the others are counted.", in: 1...50,
                 default: 15),
             isFullWidth: mapping.bool("full_width", "Uses the whole width of the channel.", default: true))
         policy = TeamsReceiverConfiguration.policy(mapping)
@@ -75,12 +76,14 @@ public struct TeamsReceiverConfiguration: Sendable {
         func isBelow(_ domain: String) -> Bool { url.host == domain || url.host.hasSuffix("." + domain) }
         if isBelow("webhook.office.com") || isBelow("outlook.office.com") || isBelow("outlook.office365.com") {
             throw TeamsAddressError(
-                message: "\(url.host) is an Office 365 connector, which Microsoft has retired; in Teams, add the workflow "
+                message:
+                    "\(url.host) is an Office 365 connector, which Microsoft has retired; in Teams, add the workflow "
                     + "'Send webhook alerts to a channel' and use its address")
         }
         if isBelow("logic.azure.com") {
             throw TeamsAddressError(
-                message: "addresses on logic.azure.com stopped working on 2025-11-30; open the flow in Power Automate and "
+                message:
+                    "addresses on logic.azure.com stopped working on 2025-11-30; open the flow in Power Automate and "
                     + "copy its new address (…environment.api.powerplatform.com)")
         }
         let isLoopback = ["127.0.0.1", "::1", "localhost"].contains(url.host)

@@ -64,7 +64,11 @@ public final class SQLiteStore: RouterStore {
 
     /// Lets queued jobs finish, notes the orderly end of the run, closes the files and gives up the lock.
     public func close(now: Timestamp) async {
-        guard isClosed.withLock({ isClosed in defer { isClosed = true }; return !isClosed }) else { return }
+        guard
+            isClosed.withLock({ isClosed in
+                defer { isClosed = true }; return !isClosed
+            })
+        else { return }
         let run = run
         try? await write(byteCount: 64) { transaction in
             try (transaction as? SQLiteTransaction)?.run(
