@@ -122,24 +122,19 @@ final class RouterService: Sendable {
             ServiceGroup(
                 configuration: ServiceGroupConfiguration(services: [.init(service: console)], logger: quietLogger))
         }
+        async let consoleEnd: Void = run(consoleGroup)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { [dispatcher] in await dispatcher.run() }
-            if let consoleGroup {
-                group.addTask { [logger] in
-                    do { try await consoleGroup.run() } catch {
-                        logger.error("the metrics server stopped", metadata: ["error": "\(error)"])
-                    }
-                }
-            }
             if let heartbeat { group.addTask { await heartbeat.run() } }
             group.addTask { [self] in await keepHouse() }
             group.addTask { [self] in await replayRequested() }
             do { try await worker.run() } catch { failure = error }
             control.stop()
             await dispatcher.drain(within: .seconds(4))
-            await consoleGroup?.triggerGracefulShutdown()
             group.cancelAll()
         }
+        await consoleGroup?.triggerGracefulShutdown()
+        await consoleEnd
         await consumer.shutdown()
         await transport.shutdown()
         await destinations.shutdown()
@@ -149,6 +144,13 @@ final class RouterService: Sendable {
 
     /// Ends the service orderly.
     func stop() { worker.stop() }
+
+    /// Serves metrics; without them the router goes on.
+    private func run(_ console: ServiceGroup?) async {
+        do { try await console?.run() } catch {
+            logger.error("the metrics server stopped", metadata: ["error": "\(error)"])
+        }
+    }
 
     /// For frameworks whose own starts and stops are not news of the router.
     private var quietLogger: Logger {
