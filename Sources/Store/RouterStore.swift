@@ -158,6 +158,7 @@ public protocol StoreTransaction: StoreReader {
     /// Stores the body of a row in flight, as laid out at its first attempt.
     func setBody(id: Int64, body: [UInt8]) throws
     /// Ends a waiting row because row `by` says what it would have said.
+    /// A fire and its resolve that were both not sent may cancel each other: reason `resolved`, each by the other.
     /// - Throws: ``StoreError/Code/conflict`` when the row does not wait, or `by` is no other row that exists.
     func supersede(id: Int64, by: Int64, reason: SupersedeReason, at: Timestamp) throws
     /// Ends a waiting or leased row, and records the attempt that did it.

@@ -83,6 +83,27 @@ import Testing
         await store.close(now: now)
     }
 
+    @Test func `a fire and its resolve that were both not sent cancel each other, other circles are refused`() async throws {
+        let fixture = StoreFixture()
+        let store = try fixture.open()
+        let now = now
+        let rows = try await store.write(byteCount: 1) { transaction in
+            let ids = try (0..<3).map { _ in try transaction.insertOutbox(outboxRow(lane: "x", at: now)) }
+            try transaction.supersede(id: ids[0], by: ids[1], reason: .resolved, at: now)
+            #expect(throws: StoreError.self) {
+                try transaction.supersede(id: ids[2], by: ids[0], reason: .resolved, at: now)
+            }
+            #expect(throws: StoreError.self) {
+                try transaction.supersede(id: ids[1], by: ids[0], reason: .newer, at: now)
+            }
+            try transaction.supersede(id: ids[1], by: ids[0], reason: .resolved, at: now)
+            return try ids.compactMap { try transaction.outboxRow(id: $0) }
+        }
+        #expect(rows.map(\.state) == [.superseded, .superseded, .waiting])
+        #expect(rows[0].supersededBy == rows[1].id && rows[1].supersededBy == rows[0].id)
+        await store.close(now: now)
+    }
+
     @Test func `the outcome of an attempt and the attempt are one change`() async throws {
         let fixture = StoreFixture()
         let store = try fixture.open()

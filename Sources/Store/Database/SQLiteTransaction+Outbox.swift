@@ -59,7 +59,9 @@ extension SQLiteTransaction {
         let row = try existing(id)
         guard row.state == .waiting else { throw conflict(id, "is \(row.state.rawValue), not waiting") }
         let speaker = try existing(by)
-        guard by != id, speaker.state == .waiting || speaker.state == .leased || speaker.state == .sent else {
+        // A fire and its resolve that were both not sent cancel each other: then each points at the other.
+        let isMutual = reason == .resolved && speaker.state == .superseded && speaker.supersededBy == id
+        guard by != id, isMutual || [.waiting, .leased, .sent].contains(speaker.state) else {
             throw conflict(id, "cannot be superseded by row \(by), which is \(speaker.state.rawValue)")
         }
         try markSuperseded(row, by: by, reason: reason, at: at)
