@@ -27,8 +27,8 @@ public final class EmailDestination: Destination {
     public var channel: String { "email" }
     public var policy: DestinationPolicy { configuration.policy }
 
-    /// The oldest row as it is; the others wait.
-    public func coalesce(_ waiting: [OutboxRecord]) -> Coalescing { .oldest(of: waiting) }
+    /// The newest row carries the news of all.
+    public func coalesce(_ waiting: [OutboxRecord]) -> Coalescing { MessageCoalescing.coalesce(waiting) }
 
     // MARK: Whom
 

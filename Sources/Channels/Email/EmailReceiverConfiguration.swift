@@ -1,12 +1,13 @@
 public import ConfigFiles
 internal import Core
 public import Delivery
-internal import Foundation
+internal import Templates
 
 /// The settings of a receiver of kind `email`.
 ///
 /// Diagnostics: `M001` no mail address or host name, `M002` an allowed domain that is none, `M003` credentials that
-/// would go out in the clear, `M004` a user name without a password or the reverse, `M005` an unknown time zone.
+/// would go out in the clear, `M004` a user name without a password or the reverse, `M005` an unknown locale or time
+/// zone.
 public struct EmailReceiverConfiguration: Sendable {
     public var name: String
     public var host: String
@@ -98,9 +99,8 @@ public struct EmailReceiverConfiguration: Sendable {
                 "M003", "a password is not sent without TLS", at: "password",
                 help: "use 'tls: starttls', or 'plaintext_auth_on_loopback: true' for a server on this machine")
         }
-        if TimeZone(identifier: timeZone) == nil {
-            mapping.report(
-                "M005", "unknown time zone '\(timeZone)'", at: "timezone", help: "write it as 'Europe/Berlin'")
+        for problem in RenderLocale.problems(locale: locale, timeZone: timeZone) {
+            mapping.report("M005", problem, at: mapping.has("timezone") ? "timezone" : "locale")
         }
         if EmailReceiverConfiguration.flaw(ofDomain: messageIdDomain) {
             mapping.report("M001", "'message_id_domain' must be a host name", at: "message_id_domain")

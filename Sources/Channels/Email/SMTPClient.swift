@@ -169,7 +169,8 @@ final class SMTPClientRim {
     private func receive(_ event: SMTPConnection.Event, from id: Int) {
         switch event {
         case .ready: pool.connectionReady(id, now: now, into: &actions)
-        case .complete(let ticket, let report): pool.completed(ticket: ticket, report, now: now, into: &actions)
+        case .complete(let ticket, let report, let isUsable):
+            pool.completed(ticket: ticket, report, isUsable: isUsable, now: now, into: &actions)
         case .closed(let failure, let wasReady):
             connections[id] = nil
             pool.connectionClosed(id, failure: failure, wasReady: wasReady, now: now, into: &actions)

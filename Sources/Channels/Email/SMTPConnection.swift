@@ -11,7 +11,8 @@ final class SMTPConnection: ChannelInboundHandler {
     /// What the owner is told; called on the event loop.
     enum Event {
         case ready
-        case complete(ticket: Int, SMTPReport)
+        /// `isUsable`: the connection takes further messages.
+        case complete(ticket: Int, SMTPReport, isUsable: Bool)
         /// The session takes no further message; unfinished ones have been completed before.
         case closed(SMTPFailure?, wasReady: Bool)
     }
@@ -131,7 +132,8 @@ final class SMTPConnection: ChannelInboundHandler {
         case .writeContent(let bytes, let isLast): writeContent(bytes, isLast: isLast)
         case .startTLS: startTLS()
         case .ready: onEvent(.ready)
-        case .complete(let ticket, let report): onEvent(.complete(ticket: ticket, report))
+        case .complete(let ticket, let report):
+            onEvent(.complete(ticket: ticket, report, isUsable: session?.phase == .ready))
         case .failed(let failure, let wasReady): report(failure, wasReady: wasReady)
         case .close:
             report(nil, wasReady: true)

@@ -61,15 +61,18 @@ struct SMTPPool {
         assign(now: now, into: &actions)
     }
 
-    mutating func completed(ticket: Int, _ report: SMTPReport, now: Timestamp, into actions: inout [Action]) {
+    /// - Parameter isUsable: false when the connection is breaking down; it then takes nothing more.
+    mutating func completed(
+        ticket: Int, _ report: SMTPReport, isUsable: Bool, now: Timestamp, into actions: inout [Action]
+    ) {
         guard let (id, request) = inFlight.removeValue(forKey: ticket) else { return }
+        if !isUsable { connections[id]?.isRetired = true }
         connections[id]?.inFlightCount -= 1
         let hasServed = (connections[id]?.completedCount ?? 0) > 0
-        if report.isUntouched, hasServed, !request.isSecondTry, !isShutDown {
+        if report.isUntouched, !isUsable, hasServed, !request.isSecondTry, !isShutDown {
             // The server closed a connection that it had served before: no failure of this message.
             var again = request
             again.isSecondTry = true
-            connections[id]?.isRetired = true
             waiting.insert(again, at: 0)
         } else {
             connections[id]?.completedCount += 1

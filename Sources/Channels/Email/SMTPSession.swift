@@ -55,10 +55,8 @@ struct SMTPSession {
         self.clientName = clientName
     }
 
-    /// Whether a further message may be submitted now.
-    var acceptsMessage: Bool {
-        phase == .ready && (head == nil || (usesPipelining && next == nil))
-    }
+    /// Whether a further message may be submitted now: one may wait behind the one at work.
+    var acceptsMessage: Bool { phase == .ready && next == nil }
 
     var usesPipelining: Bool { configuration.usesPipelining && capabilities.offersPipelining }
 

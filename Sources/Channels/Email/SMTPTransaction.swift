@@ -84,10 +84,15 @@ struct SMTPTransaction {
 }
 
 extension SMTPSession {
-    /// Takes a message; the session must accept one (``acceptsMessage``).
+    /// Takes a message; one that the session does not accept (``acceptsMessage``) is answered as retryable.
     ///
     /// A message that no server like this one can carry is answered at once.
     mutating func submit(ticket: Int, _ message: SMTPMessage, into actions: inout [Action]) {
+        guard acceptsMessage else {
+            let failure = SMTPFailure(outcome: .retryable, reason: "the connection takes no message")
+            let report = SMTPReport(all: message.recipients, failure: failure, isUntouched: true)
+            return actions.append(.complete(ticket: ticket, report))
+        }
         progress += 1
         var transaction = SMTPTransaction(ticket: ticket, message: message)
         if let failure = refusal(of: message) {
