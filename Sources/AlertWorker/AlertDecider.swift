@@ -81,6 +81,12 @@ public struct AlertDecider: Decider {
     }
     public mutating func remember(_ batch: ChangeBatch) { evaluator.remember(batch) }
 
+    public mutating func settle(context: DecisionContext) -> Decision? {
+        var output = EvaluationOutput()
+        evaluator.settle(at: context.now, output: &output)
+        return decision(from: output, raw: nil, context: context)
+    }
+
     public mutating func decide(_ batch: ChangeBatch, context: DecisionContext) -> Decision? {
         var output = EvaluationOutput()
         evaluator.isBootstrapping = context.isBootstrap

@@ -82,7 +82,7 @@ struct Announcer: Sendable {
                     drafts.append(Draft(address: address))
                     places[address] = place
                 }
-                let item = composer.item(of: transition, texts: rule.texts)
+                let item = Announcer.item(of: transition, rule: rule, composer: composer)
                 if let problem = item.templateProblem {
                     result.problems.append(HealthProblem(component: "template", subject: rule.name, detail: problem))
                 }
@@ -101,6 +101,19 @@ struct Announcer: Sendable {
                     now: now))
         }
         return result
+    }
+
+    /// An overflow alert stands on no row, so the rule's texts do not fit it.
+    private static func item(
+        of transition: Transition, rule: RuleDirectory.Entry, composer: NotificationComposer
+    ) -> Notification.Item {
+        guard OverflowAlert.isOverflow(transition.alert) else {
+            return composer.item(of: transition, texts: rule.texts)
+        }
+        let texts = MessageTexts(description: rule.texts.description, summary: nil, facts: [], links: [])
+        var item = composer.item(of: transition, texts: texts)
+        item.title = "\(rule.name): too many open alerts; \(transition.reason)"
+        return item
     }
 
     /// Tells once, per receiver, what was open when the router first caught up.

@@ -83,6 +83,8 @@ public protocol Decider: SendableMetatype {
     mutating func restoreMemory(_ chunks: [[UInt8]]) throws
     /// Remembers a batch with all effects off, while memory is rebuilt after a start.
     mutating func remember(_ batch: ChangeBatch)
+    /// Settles what a start finds: alerts whose rule went away while the worker was down.
+    mutating func settle(context: DecisionContext) -> Decision?
     /// Judges a batch: the events whose disposition says so, in order. Nil where nothing changes.
     mutating func decide(_ batch: ChangeBatch, context: DecisionContext) -> Decision?
     /// When the next timer of a table runs, by its table clock; nil where none waits.
