@@ -65,10 +65,8 @@ struct Announcer: Sendable {
         var drafts: [Draft] = []
         var places: [Address: Int] = [:]
         for transition in transitions {
-            guard let reason = Announcer.reason(of: transition.kind), let rule = rules.rule(transition.alert.rule)
-            else {
-                continue
-            }
+            guard let reason = Announcer.reason(of: transition.kind) else { continue }
+            let rule = rules.rule(transition.alert.rule) ?? .removed(transition.alert.rule)
             let fingerprint = transition.alert.fingerprint
             let known = result.told[fingerprint] ?? told(fingerprint)
             var toldNow = known

@@ -27,6 +27,13 @@ struct RuleDirectory: Sendable {
         /// The rule judges the built-in table of facts about the router itself.
         var isAboutRouter: Bool
         var texts: MessageTexts
+
+        /// A rule that is gone: the end of its alerts is still told to whoever was told of them.
+        static func removed(_ name: String) -> Entry {
+            Entry(
+                name: name, notify: [], hasRecipient: false, isAboutRouter: false,
+                texts: MessageTexts(description: nil, summary: nil, facts: [], links: []))
+        }
     }
 
     private var entries: [String: Entry] = [:]
