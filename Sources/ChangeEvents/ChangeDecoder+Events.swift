@@ -132,7 +132,7 @@ extension ChangeDecoder {
     ) {
         let text = parser.slots[nested.textSlots[image]]
         if text.kind == .string, text.textCount == 28,
-            text.text(in: arena).elementsEqual("__debezium_unavailable_value".utf8)
+            text.text(in: arena).equals("__debezium_unavailable_value")
         {
             for column in nested.columns { slots[column.to] = .unknown }
             return

@@ -26,12 +26,12 @@ extension ChangeDecoder {
         var facts = ChangeFacts(
             kind: .update, version: version, time: time(meta(shape, .time), arena), before: nil, after: 0)
         switch text.count {
-        case 6 where text.elementsEqual("insert".utf8): facts.kind = .insert
-        case 6 where text.elementsEqual("delete".utf8):
+        case 6 where text.equals("insert"): facts.kind = .insert
+        case 6 where text.equals("delete"):
             facts.kind = .delete
             (facts.before, facts.after) = (0, nil)
-        case 16 where text.elementsEqual("update_postimage".utf8): break
-        case 15 where text.elementsEqual("update_preimage".utf8):
+        case 16 where text.equals("update_postimage"): break
+        case 15 where text.equals("update_preimage"):
             facts.kind = .preimage
             (facts.before, facts.after) = (0, nil)
         default:

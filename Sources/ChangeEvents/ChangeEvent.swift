@@ -156,7 +156,7 @@ public struct SkippedMessages: Sendable, Equatable {
 /// One task owns a batch at a time: decode, admit, evaluate, read, then ``reset()``.
 public final class ChangeBatch {
     /// Texts of the slots.
-    public var arena: RowArena
+    public let arena: RowArena
     /// Row images: each takes as many slots as its table's layout has columns.
     public var slots: ContiguousArray<SlotValue> = []
     /// In the order of messages after decoding; in judging order after ``RowMemory/admit(_:)``.

@@ -58,14 +58,15 @@ struct JSONFailure: Error {
 final class JSONParser {
     // SAFETY: both pointers are owned by this object and used by the one task that owns the decoder.
     private let pointer: OpaquePointer
-    private(set) var slots: UnsafeMutablePointer<SlotValue>
-    private var slotCapacity = 256
+    let slots: UnsafeMutablePointer<SlotValue>
+    /// Two images of the widest layout, what the format says, and the texts of JSON columns.
+    private static let slotCapacity = 5 * ColumnLayout.columnsMax
 
     init?() {
         guard let pointer = ar_parser_create() else { return nil }
         self.pointer = pointer
-        slots = .allocate(capacity: slotCapacity)
-        slots.initialize(repeating: .missing, count: slotCapacity)
+        slots = .allocate(capacity: JSONParser.slotCapacity)
+        slots.initialize(repeating: .missing, count: JSONParser.slotCapacity)
     }
 
     deinit {
@@ -81,7 +82,7 @@ final class JSONParser {
 
     /// Extracts the next object into ``slots``; texts go to the arena.
     func next(_ plan: JSONPlan, byteCount: Int, arena: RowArena) -> Int32 {
-        if plan.slotCount > slotCapacity { grow(to: plan.slotCount) }
+        precondition(plan.slotCount <= JSONParser.slotCapacity, "a layout bounds the slots of a plan")
         let target = arena.reserve(byteCount: ar_plan_arena_bytes(plan.pointer, byteCount))
         var used = 0
         let state = slots.withMemoryRebound(to: ar_slot.self, capacity: plan.slotCount) {
@@ -95,13 +96,6 @@ final class JSONParser {
 
     /// Goes back to before the object that was read last.
     func back() { ar_parser_back(pointer) }
-
-    private func grow(to count: Int) {
-        slots.deallocate()
-        slotCapacity = count * 2
-        slots = .allocate(capacity: slotCapacity)
-        slots.initialize(repeating: .missing, count: slotCapacity)
-    }
 
     /// The failure behind an error code, with the byte where it was noticed.
     func failure(_ code: Int32) -> JSONFailure {
@@ -125,6 +119,21 @@ final class JSONParser {
         case AR_ERROR_MEMORY: "no memory for a value of this size"
         default: "invalid JSON"
         }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether the bytes are those of a text.
+    @inline(__always)
+    func equals(_ text: StaticString) -> Bool {
+        guard count == text.utf8CodeUnitCount else { return false }
+        let other = UnsafeRawPointer(text.utf8Start)
+        var index = 0
+        while index < count {
+            if self[index] != other.load(fromByteOffset: index, as: UInt8.self) { return false }
+            index += 1
+        }
+        return true
     }
 }
 

@@ -93,8 +93,8 @@ struct RowConverter {
         case .int where slot.bits <= 1: slot = .bool(slot.bits == 1)
         case .string:
             let text = slot.text(in: arena)
-            if text.elementsEqual("true".utf8) { slot = .bool(true) }
-            if text.elementsEqual("false".utf8) { slot = .bool(false) }
+            if text.equals("true") { slot = .bool(true) }
+            if text.equals("false") { slot = .bool(false) }
         default: break
         }
     }
@@ -107,9 +107,9 @@ struct RowConverter {
         guard let first = text.first, text.count <= Int(AR_NUMBER_LENGTH_MAX) else { return false }
         let special: Double? =
             switch first {
-            case UInt8(ascii: "N") where text.elementsEqual("NaN".utf8): .nan
-            case UInt8(ascii: "I") where text.elementsEqual("Infinity".utf8): .infinity
-            case UInt8(ascii: "-") where text.elementsEqual("-Infinity".utf8): -.infinity
+            case UInt8(ascii: "N") where text.equals("NaN"): .nan
+            case UInt8(ascii: "I") where text.equals("Infinity"): .infinity
+            case UInt8(ascii: "-") where text.equals("-Infinity"): -.infinity
             default: nil
             }
         if let special {
@@ -224,9 +224,9 @@ struct RowConverter {
     /// Debezium's placeholder for a value it was not sent, as text, base64 and list.
     private func isUnavailable(_ slot: SlotValue) -> Bool {
         switch (slot.kind, slot.textCount) {
-        case (.string, 28): slot.text(in: arena).elementsEqual("__debezium_unavailable_value".utf8)
-        case (.string, 40): slot.text(in: arena).elementsEqual("X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==".utf8)
-        case (.list, 32): slot.text(in: arena).elementsEqual("[\"__debezium_unavailable_value\"]".utf8)
+        case (.string, 28): slot.text(in: arena).equals("__debezium_unavailable_value")
+        case (.string, 40): slot.text(in: arena).equals("X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==")
+        case (.list, 32): slot.text(in: arena).equals("[\"__debezium_unavailable_value\"]")
         default: false
         }
     }

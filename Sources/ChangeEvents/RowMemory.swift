@@ -81,7 +81,9 @@ public struct RowMemory: Sendable {
     /// Ends the replay: announced waits that did not occur are forgotten.
     public mutating func endReplay() { runs.removeAll() }
 
-    /// Judges order and identity of a batch's events: sets dispositions, fills in `before`, adds events whose wait ended.
+    /// Judges order and identity of a batch's events.
+    ///
+    /// Sets dispositions, fills in `before`, adds events whose wait ended.
     ///
     /// Events are put in order of version first where a partition brought them in another order.
     public mutating func admit(_ batch: ChangeBatch) {
@@ -108,8 +110,8 @@ public struct RowMemory: Sendable {
 
     /// Ends the waits that have lasted 2 s; what is then judged is appended to the batch.
     ///
-    /// - Parameter now: the router clock: the wall clock live, the table clock under `clock: data`. A wait begins at the
-    ///   first call after its event.
+    /// - Parameter now: the router clock: the wall clock live, the table clock under `clock: data`. A wait begins at
+    ///   the first call after its event.
     /// - Returns: the waits that ended without their other half, to be stored with the batch's commit.
     public mutating func expireWaits(upTo now: Timestamp, into batch: ChangeBatch) -> [PairRun] {
         var ended = endedByBound

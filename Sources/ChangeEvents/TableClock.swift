@@ -38,7 +38,9 @@ public struct TableClock: Sendable, Equatable {
         current = stored ?? .distantPast
     }
 
-    /// The time up to which all rows have been read; ``Timestamp/distantPast`` before the first. Stored with the offsets.
+    /// The time up to which all rows have been read; ``Timestamp/distantPast`` before the first.
+    ///
+    /// It is stored with the offsets.
     public var now: Timestamp { current }
 
     /// The newest commit time of any row.

@@ -53,13 +53,13 @@ public struct TableDeclarations: Sendable {
 /// The codes of this module's diagnostics; docs/change-events.md explains each.
 enum TableCode {
     /// A column type that does not exist.
-    static let columnType = "T001"
+    static let columnType = "D001"
     /// A column of the row key, or the event time, that is not declared.
-    static let undeclaredColumn = "T002"
+    static let undeclaredColumn = "D002"
     /// An event time that is no timestamp.
-    static let eventTime = "T003"
+    static let eventTime = "D003"
     /// A setting that the format does not read.
-    static let unusedSetting = "T004"
+    static let unusedSetting = "D004"
 }
 
 extension TableDeclaration {

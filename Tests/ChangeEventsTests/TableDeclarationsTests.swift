@@ -54,13 +54,13 @@ struct TableDeclarationsTests {
 
     // Method: each text has one mistake; the message and its place are what an author needs.
     @Test(arguments: [
-        ("columns: {x: strng}", "T001", "'strng' is no column type", "did you mean 'string'?"),
-        ("row_key: idd\n    columns: {id: string}", "T002", "'idd' is not among", "did you mean 'id'?"),
-        ("event_time: t\n    columns: {t: string}", "T003", "must be a column of type timestamp", nil),
+        ("columns: {x: strng}", "D001", "'strng' is no column type", "did you mean 'string'?"),
+        ("row_key: idd\n    columns: {id: string}", "D002", "'idd' is not among", "did you mean 'id'?"),
+        ("event_time: t\n    columns: {t: string}", "D003", "must be a column of type timestamp", nil),
         ("rowkey: id", "Y010", "rowkey", "did you mean 'row_key'?"),
         ("epoch: -1", "Y013", "epoch", nil),
         ("format: cdc", "Y013", "format", "did you mean 'cdf'?"),
-        ("format: cdf\n    operation_column: op\n    columns: {op: string}", "T004", "operation_column", nil),
+        ("format: cdf\n    operation_column: op\n    columns: {op: string}", "D004", "operation_column", nil),
         ("max_delay: 60", "Y012", "max_delay", nil),
     ])
     func `a mistake is named with its place`(body: String, code: String, message: String, help: String?) throws {
