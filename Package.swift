@@ -115,7 +115,7 @@ let testExtras: [String: [String]] = [
     "AlertWorker": ["RouterTesting", "KafkaClient"],
     "KafkaClient": ["NIOCore", "NIOPosix"],
     "Channels": ["Sandbox", "NIOEmbedded"],
-    "HTTPTransport": ["NIOEmbedded"],
+    "HTTPTransport": ["NIOEmbedded", "Sandbox"],
     "ChangeEvents": [],
 ]
 

@@ -41,7 +41,7 @@ extension DispatchMachine {
         lane: String, _ receiver: String, _ transaction: any StoreTransaction, now: Timestamp, cycle: inout Cycle
     ) throws -> Bool {
         guard let state = states[receiver] else { return false }
-        if let merge = merges.first(where: { $0.lanes.contains(lane) }) {
+        if let merge = merges.first(where: { $0.receiver == receiver && $0.lanes.contains(lane) }) {
             return try claim(after: merge, lane: lane, receiver, transaction, now: now, cycle: &cycle)
         }
         let rows = try transaction.waitingRows(receiver: receiver, lane: lane, countMax: DispatchMachine.laneRowsMax)
@@ -106,8 +106,9 @@ extension DispatchMachine {
         cycle: inout Cycle
     ) throws -> Bool {
         guard let state = states[receiver] else { return false }
-        let busy = Set(flights.values.flatMap { $0.mergedLanes + [$0.row.lane] })
-        let spoken = Set(merges.flatMap(\.lanes))
+        let busy = Set(
+            flights.values.filter { $0.row.receiver == receiver }.flatMap { $0.mergedLanes + [$0.row.lane] })
+        let spoken = Set(merges.filter { $0.receiver == receiver }.flatMap(\.lanes))
         let rows = try transaction.waitingRows(receiver: receiver, countMax: DispatchMachine.mergeRowsMax)
         // A row that may have been taken is sent again as it is, and one that backs off keeps its time: their lanes stay
         // out.
@@ -198,9 +199,10 @@ extension DispatchMachine {
         state.inFlightCount += 1
         states[row.receiver] = state
         flights[row.id] = Flight(row: leased, slotId: slotId, mergedLanes: mergedLanes)
-        if mergedLanes.count > 1, !merges.contains(Merge(rowId: row.id, lanes: mergedLanes)) {
+        let merge = Merge(rowId: row.id, receiver: row.receiver, lanes: mergedLanes)
+        if mergedLanes.count > 1, !merges.contains(merge) {
             merges.removeAll { $0.rowId == row.id }
-            merges.append(Merge(rowId: row.id, lanes: mergedLanes))
+            merges.append(merge)
             try transaction.upsertState(
                 StateRecord(
                     kind: DispatchMachine.mergeKind, key: String(row.id), dueAt: nil,

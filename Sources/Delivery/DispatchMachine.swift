@@ -64,6 +64,7 @@ struct DispatchMachine: Sendable {
     /// A merged row that has not settled yet: the lanes it speaks for wait for it.
     struct Merge: Sendable, Equatable {
         var rowId: Int64
+        var receiver: String
         var lanes: [String]
     }
 
@@ -165,11 +166,12 @@ struct DispatchMachine: Sendable {
             guard let id = Int64(state.key), let json = try? JSON.parse(state.bytes), let lanes = json.elements else {
                 return
             }
-            found.append(Merge(rowId: id, lanes: lanes.compactMap(\.stringValue)))
+            found.append(Merge(rowId: id, receiver: "", lanes: lanes.compactMap(\.stringValue)))
         }
-        for merge in found {
+        for var merge in found {
             let row = try transaction.outboxRow(id: merge.rowId)
             if let row, !row.state.isSettled {
+                merge.receiver = row.receiver
                 merges.append(merge)
             } else {
                 try transaction.deleteState(kind: DispatchMachine.mergeKind, key: String(merge.rowId))

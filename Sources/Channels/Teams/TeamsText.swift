@@ -3,15 +3,23 @@ internal import Core
 /// Texts from data, made safe to show: no control characters, no hidden changes of direction, no markup, no cut characters.
 enum TeamsText {
     /// The text on one line, at most `bytesMax` bytes of UTF-8, cut between characters with `…`.
-    static func line(_ text: String, bytesMax: Int) -> String { cut(cleaned(text, keepsLines: false), bytesMax) }
+    static func line(_ text: String, bytesMax: Int) -> String {
+        cut(cleaned(text, keepsLines: false, bytesMax: bytesMax), bytesMax)
+    }
 
     /// The text with its line breaks, at most `bytesMax` bytes.
-    static func block(_ text: String, bytesMax: Int) -> String { cut(cleaned(text, keepsLines: true), bytesMax) }
+    static func block(_ text: String, bytesMax: Int) -> String {
+        cut(cleaned(text, keepsLines: true, bytesMax: bytesMax), bytesMax)
+    }
 
-    private static func cleaned(_ text: String, keepsLines: Bool) -> String {
+    /// Reads only as far as it takes to know that the text must be cut.
+    private static func cleaned(_ text: String, keepsLines: Bool, bytesMax: Int) -> String {
         var result = String.UnicodeScalarView()
         var wasBlank = true
+        var byteCount = 0
         for scalar in text.unicodeScalars {
+            byteCount += UTF8.width(scalar)
+            if byteCount > bytesMax, String(result).utf8.count > bytesMax { break }
             switch scalar.value {
             case 0x0A where keepsLines:
                 result.append(scalar)
