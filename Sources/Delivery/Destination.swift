@@ -47,8 +47,8 @@ public protocol Destination: Sendable {
 
     /// Decides which of the waiting rows is sent, and which others it makes needless. Pure.
     ///
-    /// Called in the transaction that leases. The rows are those of one lane, oldest first, or those of several lanes of
-    /// one recipient when they must become one message.
+    /// Called in the transaction that leases. The rows are those of one lane, oldest first, or those of several lanes
+    /// of one recipient when they must become one message.
     func coalesce(_ waiting: [OutboxRecord]) -> Coalescing
 
     /// Lays a row out, before any connection is opened. Pure; its result is reused by every retry.

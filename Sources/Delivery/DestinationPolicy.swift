@@ -54,8 +54,8 @@ public struct DestinationPolicy: Sendable, Equatable {
     public var pace: Pace?
     /// Most attempts at one time.
     public var concurrency: Int
-    /// Most rows held in flight, at least ``concurrency``. Above it rows are taken ahead, so that one connection does not
-    /// wait for each commit; after a crash all of them are sent again as ambiguous.
+    /// Most rows held in flight, at least ``concurrency``. Above it rows are taken ahead, so that one connection does
+    /// not wait for each commit; after a crash all of them are sent again as ambiguous.
     public var claimBatch: Int
     /// The longest an attempt takes.
     public var attemptTimeout: Duration

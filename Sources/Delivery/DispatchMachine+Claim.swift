@@ -110,8 +110,8 @@ extension DispatchMachine {
             flights.values.filter { $0.row.receiver == receiver }.flatMap { $0.mergedLanes + [$0.row.lane] })
         let spoken = Set(merges.filter { $0.receiver == receiver }.flatMap(\.lanes))
         let rows = try transaction.waitingRows(receiver: receiver, countMax: DispatchMachine.mergeRowsMax)
-        // A row that may have been taken is sent again as it is, and one that backs off keeps its time: their lanes stay
-        // out.
+        // A row that may have been taken is sent again as it is, and one that backs off keeps its time: their lanes
+        // stay out.
         let apart = Set(rows.filter { $0.ambiguousCount > 0 || $0.notBefore > now }.map(\.lane))
         let free = rows.filter { !busy.contains($0.lane) && !spoken.contains($0.lane) && !apart.contains($0.lane) }
         let groups = Dictionary(grouping: free, by: \.recipient)

@@ -50,8 +50,8 @@ enum DeliveryEvent: Sendable {
     case inFlight(receiver: String, count: Int)
 }
 
-/// All policy of delivery: a synchronous value. Its calls run inside a transaction of the store; a caller keeps the changed
-/// value only when the transaction was committed.
+/// All policy of delivery: a synchronous value. Its calls run inside a transaction of the store; a caller keeps the
+/// changed value only when the transaction was committed.
 struct DispatchMachine: Sendable {
     /// A row in flight.
     struct Flight: Sendable {
@@ -179,7 +179,8 @@ struct DispatchMachine: Sendable {
         }
     }
 
-    /// Puts new destinations in place. Limits are loaded anew; breakers begin closed, as what opened them may be mended.
+    /// Puts new destinations in place. Limits are loaded anew; breakers begin closed, as what opened them may be
+    /// mended.
     mutating func replace(
         _ destinations: [any Destination], _ transaction: any StoreTransaction, now: Timestamp
     ) throws {

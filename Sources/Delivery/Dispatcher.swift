@@ -5,8 +5,8 @@ internal import Synchronization
 
 /// Sends the rows of the outbox: the rim around the policy, which is a synchronous value.
 ///
-/// One pass settles what ended and claims what may be sent, in one transaction; attempts run beside it and never wait for
-/// a commit.
+/// One pass settles what ended and claims what may be sent, in one transaction; attempts run beside it and never wait
+/// for a commit.
 public final class Dispatcher: Sendable {
     private struct Shared {
         var finished: [FinishedAttempt] = []
@@ -71,7 +71,8 @@ public final class Dispatcher: Sendable {
         bell.ring()
     }
 
-    /// Stops claiming, lets running attempts end until the deadline, then breaks them off, and returns when all is recorded.
+    /// Stops claiming, lets running attempts end until the deadline, then breaks them off, and returns when all is
+    /// recorded.
     ///
     /// Rows that were claimed and not begun wait for the next run as if they had never been touched.
     public func drain(within duration: Duration) async {

@@ -39,7 +39,8 @@ public struct HeartbeatSender: Sendable {
 
     /// Makes a sender.
     ///
-    /// - Parameter send: makes one request, returns by the deadline, and tells whether it was taken. A failed one is not
+    /// - Parameter send: makes one request, returns by the deadline, and tells whether it was taken. A failed one is
+    /// not
     ///   repeated: the next comes soon, and a missing one is the signal.
     public init(
         every: Duration, clock: any WallClock, metrics: MetricsRegistry,

@@ -133,8 +133,8 @@ public struct HTTPTransportConfiguration: Sendable {
         self.noProxy = noProxy
     }
 
-    /// 5 s to connect, 20 s of silence, 64 KiB of answer, 15 s idle, 8 connections a host, the system's certificates, no
-    /// proxy.
+    /// 5 s to connect, 20 s of silence, 64 KiB of answer, 15 s idle, 8 connections a host, the system's certificates,
+    /// no proxy.
     public static var standard: HTTPTransportConfiguration {
         HTTPTransportConfiguration(
             connectTimeout: .seconds(5), readTimeout: .seconds(20), responseBytesMax: 65_536, idleTimeout: .seconds(15),

@@ -4,8 +4,8 @@ import Testing
 
 @testable import Channels
 
-// Goal: every card is valid, small enough, complete in what matters, and never lets data act as markup. Method: cards of
-// ordinary and of hostile notifications against the official schema and by reading them.
+// Goal: every card is valid, small enough, complete in what matters, and never lets data act as markup. Method: cards
+// of ordinary and of hostile notifications against the official schema and by reading them.
 
 struct TeamsSample {
     static func item(

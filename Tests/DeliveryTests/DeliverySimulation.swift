@@ -4,9 +4,10 @@ import Testing
 
 @testable import Delivery
 
-// Goal: under random rows, answers, lost answers, pauses and crashes the guarantees of delivery hold. Method: 10^4 steps per
-// seed over a store in memory with virtual time; receivers note what reaches them and when; the invariants are checked on
-// what they saw and on the rows at the end.
+// Goal: under random rows, answers, lost answers, pauses and crashes the guarantees of delivery hold. Method: 10^4
+// steps per seed over a store in memory with virtual time; receivers note what reaches them and when; the invariants
+// are checked
+// on what they saw and on the rows at the end.
 
 /// What a receiver saw.
 private struct Arrival {

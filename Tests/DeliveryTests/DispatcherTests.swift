@@ -5,8 +5,8 @@ import Testing
 
 @testable import Delivery
 
-// Goal: the rim loses nothing at start, stop, reload and when the store fails. Method: the dispatcher runs on a store in
-// memory, with a clock and answers that the test moves; no test waits for time.
+// Goal: the rim loses nothing at start, stop, reload and when the store fails. Method: the dispatcher runs on a store
+// in memory, with a clock and answers that the test moves; no test waits for time.
 
 @Suite(.timeLimit(.minutes(1))) struct DispatcherTests {
     let clock = TestClock(1_000_000)

@@ -6,8 +6,8 @@ import Testing
 
 @testable import HTTPTransport
 
-// Goal: each way a request can end is told apart: answered, nothing written, written and not answered. Method: a server on
-// loopback that is scripted to behave so.
+// Goal: each way a request can end is told apart: answered, nothing written, written and not answered. Method: a server
+// on loopback that is scripted to behave so.
 
 @Suite(.timeLimit(.minutes(1))) struct HTTPTransportTests {
     static let clock = SystemWallClock()

@@ -24,10 +24,11 @@ public struct TeamsCardOptions: Sendable, Equatable {
 
 /// Lays a notification out as an Adaptive Card in a Workflows message; pure.
 ///
-/// Texts from data stand in `RichTextBlock`s, which know no markup; a `FactSet`, which does, is used only for texts that
-/// hold none. Each alert's container carries its incident key as `id`. What does not fit is shortened in a fixed order:
-/// description, facts beyond five, facts beyond two, all facts, long texts, alerts beyond those that fit; title, severity,
-/// a link and the count of the rest always stay.
+/// Texts from data stand in `RichTextBlock`s, which know no markup; a `FactSet`, which does, is used only for texts
+/// that hold none. Each alert's container carries its incident key as `id`. What does not fit is shortened in a fixed
+/// order:
+/// description, facts beyond five, facts beyond two, all facts, long texts, alerts beyond those that fit; title,
+/// severity, a link and the count of the rest always stay.
 public enum TeamsCard {
     /// What is left out to fit the budget, from nothing on.
     struct Detail: Equatable {

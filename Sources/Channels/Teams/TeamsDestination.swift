@@ -31,8 +31,10 @@ public final class TeamsDestination: Destination {
     public var channel: String { "teams" }
     public var policy: DestinationPolicy { configuration.policy }
 
+    /// The newest row carries the news of all.
     public func coalesce(_ waiting: [OutboxRecord]) -> Coalescing { MessageCoalescing.coalesce(waiting) }
 
+    /// Lays the notification out as an Adaptive Card.
     public func render(_ row: OutboxRecord) throws -> RenderedBody {
         let notification = try Notification(bytes: row.payload)
         return RenderedBody(

@@ -1,6 +1,7 @@
 internal import Core
 
-/// Texts from data, made safe to show: no control characters, no hidden changes of direction, no markup, no cut characters.
+/// Texts from data, made safe to show: no control characters, no hidden changes of direction, no markup, no cut
+/// characters.
 enum TeamsText {
     /// The text on one line, at most `bytesMax` bytes of UTF-8, cut between characters with `…`.
     static func line(_ text: String, bytesMax: Int) -> String {
