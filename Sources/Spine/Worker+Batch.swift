@@ -182,7 +182,9 @@ extension Worker {
             zip(state.tableNames, state.clocks.map(\.now)), uniquingKeysWith: { first, _ in first })
         state.tableNames = catalog.tables.map(\.name)
         state.memory = try RowMemory(catalog: catalog, restoring: state.memory.checkpoint())
+        let formats = state.decoder.detectedFormats
         state.decoder = ChangeDecoder(catalog: catalog)
+        state.decoder.remember(formats)
         state.catalogVersion = state.decider.catalogVersion
         state.clocks = catalog.tables.map { table in
             TableClock(

@@ -27,6 +27,8 @@ extension Worker {
         for (partition, offset) in unit.offsets { state.submitted[partition] = offset.next }
         let clocks = clocksToStore(&state, hasEffects: unit.hasEffects)
         let kind = "\(configuration.name).table_clock"
+        let formatKind = "\(configuration.name).format"
+        let formats = newFormats(&state)
         let byteCount = unit.byteCount + 256
         let inFlight = state.inFlight
         inFlight.begin(byteCount: byteCount)
@@ -39,6 +41,10 @@ extension Worker {
             }
             for (table, time) in clocks {
                 try transaction.upsertState(StateRecord(kind: kind, key: table, dueAt: time, bytes: []))
+            }
+            for (topic, format) in formats {
+                try transaction.upsertState(
+                    StateRecord(kind: formatKind, key: topic, dueAt: nil, bytes: Array(format.rawValue.utf8)))
             }
             for letter in unit.deadLetters { try transaction.insertDeadLetter(letter) }
             for run in unit.pairRuns { try transaction.insertPairRun(run) }
@@ -55,6 +61,15 @@ extension Worker {
             }
             answered(result)
         }
+    }
+
+    /// Formats detected since the last unit: a tombstone can only be read when its topic's format is known.
+    private func newFormats(_ state: inout WorkerState<D>) -> [String: EventFormat] {
+        let found = state.decoder.detectedFormats
+        guard found.count != state.storedFormats.count else { return [:] }
+        let known = state.storedFormats
+        state.storedFormats = found
+        return found.filter { known[$0.key] != $0.value }
     }
 
     /// Clocks whose stored value is worth writing: with effects always, else when they moved by a second.

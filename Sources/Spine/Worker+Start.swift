@@ -62,10 +62,14 @@ extension Worker {
         var decider = fresh
         var memory = state.memory
         var clockValues: [String: Timestamp] = [:]
+        var formats: [String: EventFormat] = [:]
         let catalog = decider.catalog
         let stored = try store.read { reader in
             try reader.forEachState(kind: "\(name).table_clock") { record in
                 if let time = record.dueAt { clockValues[record.key] = time }
+            }
+            try reader.forEachState(kind: "\(name).format") { record in
+                formats[record.key] = EventFormat(rawValue: String(decoding: record.bytes, as: UTF8.self))
             }
             var checkpointOffsets: [TopicPartition: Int64] = [:]
             if let checkpoint = try reader.checkpoint(name: name) {
@@ -97,6 +101,8 @@ extension Worker {
         }
         state.decider = decider
         state.memory = memory
+        state.decoder.remember(formats)
+        state.storedFormats = formats
         for (index, table) in catalog.tables.enumerated() {
             state.clocks[index] = TableClock(
                 maxDelay: table.declaration.maxDelay, mode: configuration.clockMode, stored: clockValues[table.name])

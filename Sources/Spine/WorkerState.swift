@@ -46,6 +46,8 @@ struct WorkerState<D: Decider> {
     /// Per partition the newest version that was judged, and whether everything in it was.
     var progress: [TopicPartition: (newestVersion: Int64, isAtEnd: Bool)] = [:]
     var topicTables: [String: [Int]] = [:]
+    /// Formats found so far, as last handed to the store.
+    var storedFormats: [String: EventFormat] = [:]
     /// Partitions whose leader answers.
     var live: Set<TopicPartition> = []
     private var liveToldAt: Timestamp = .distantPast
