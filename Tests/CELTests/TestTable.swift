@@ -19,7 +19,9 @@ struct TestTable {
                     if path.count == 1 { return .record(space: space) }
                     let name = path.dropFirst().joined(separator: ".")
                     guard let index = columns.firstIndex(where: { $0.name == name }) else {
-                        return .unknownColumn(candidates: columns.map(\.name))
+                        // What may lie below a column that is there is not the table's to say.
+                        let isBelow = columns.contains { name.hasPrefix($0.name + ".") }
+                        return isBelow ? .none : .unknownColumn(candidates: columns.map(\.name))
                     }
                     return .slot(SlotReference(space: space, index: UInt16(index)), columns[index].type)
                 case "op" where path.count == 1: return .slot(SlotReference(space: 2, index: 0), .string)

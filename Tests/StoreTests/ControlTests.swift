@@ -10,12 +10,12 @@ import Glibc
 @Suite(.serialized) struct ControlTests {
     let path = NSTemporaryDirectory() + "/control-\(UInt32.random(in: 0...UInt32.max))/alert.sock"
 
-    func send(_ request: String, timeout: Duration = .seconds(20)) async throws -> String {
+    func send(_ request: String, timeout: Duration = .seconds(120)) async throws -> String {
         String(decoding: try await ControlClient.send(Array(request.utf8), to: path, timeout: timeout), as: UTF8.self)
     }
 
     @Test func `a request line gets one answer line`() async throws {
-        let server = try ControlServer(path: path, requestTimeout: .seconds(20)) { request in
+        let server = try ControlServer(path: path, requestTimeout: .seconds(120)) { request in
             await Task.yield()
             return Array("{\"echo\":".utf8) + request + Array("}".utf8)
         }
