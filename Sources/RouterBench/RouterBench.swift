@@ -7,6 +7,6 @@ struct RouterBench: AsyncParsableCommand {
         commandName: "RouterBench",
         abstract: "Measures the router and prints name=value lines.",
         subcommands: [
-            BrokerCommand.self, BareCommand.self, RouterLoopCommand.self, ThroughputCommand.self,
+            BrokerCommand.self, BareCommand.self, RouterLoopCommand.self, ThroughputCommand.self, CrashCommand.self,
         ])
 }

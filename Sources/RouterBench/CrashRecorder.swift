@@ -1,0 +1,100 @@
+import Core
+import Foundation
+import NIOPosix
+import Sandbox
+import Synchronization
+
+/// The receivers of a crash run: Teams webhooks and a mail server that keep what they are told.
+final class CrashRecorder: Sendable {
+    /// One alert in one message.
+    struct Told: Hashable {
+        var episode: CrashOracle.Episode
+        var isResolved: Bool
+    }
+
+    private let clock = SystemWallClock()
+    let chats: [(name: String, sink: TeamsSink)]
+    let mail: SMTPSandbox
+
+    private init(chats: [(name: String, sink: TeamsSink)], mail: SMTPSandbox) {
+        self.chats = chats
+        self.mail = mail
+    }
+
+    static func start() async throws -> CrashRecorder {
+        let group = MultiThreadedEventLoopGroup.singleton
+        var chats: [(name: String, sink: TeamsSink)] = []
+        for name in ["chat-a", "chat-b", "chat-c", "ops"] {
+            let sink = try await TeamsSink.start(
+                port: 0, group: group, clock: SystemWallClock(), isThrottling: false, onCard: { _ in })
+            chats.append((name, sink))
+        }
+        let mail = try await SMTPSandbox.start(options: SMTPSandboxOptions(), port: 0, group: group)
+        return CrashRecorder(chats: chats, mail: mail)
+    }
+
+    func stop() async {
+        for chat in chats { await chat.sink.stop() }
+        await mail.stop()
+    }
+
+    /// Messages taken so far.
+    var messageCount: Int { chats.reduce(mail.messages.count) { $0 + $1.sink.cards.count } }
+
+    /// What was wrong with what arrived, including cards that left alerts out.
+    var faults: [String] {
+        var faults = mail.faults
+        for chat in chats { faults += chat.sink.faults.map { "\(chat.name): \($0)" } }
+        for chat in chats {
+            for card in chat.sink.cards where card.lines.contains(where: { $0.hasPrefix("and ") && $0.hasSuffix(" more") }) {
+                faults.append("\(chat.name): a card leaves alerts out")
+            }
+        }
+        return faults
+    }
+
+    /// What the operator was told about the router itself.
+    var operatorLines: [String] { chats.first { $0.name == "ops" }?.sink.cards.flatMap(\.lines) ?? [] }
+
+    /// Everything that arrived, per message, in the order of arrival at each addressee.
+    func arrivals() -> (told: [[Told]], faults: [String]) {
+        var all: [[Told]] = []
+        var faults: [String] = []
+        for chat in chats where chat.name != "ops" {
+            for card in chat.sink.cards {
+                let told = CrashRecorder.read(card.lines, addressee: chat.name)
+                if Set(told.map(\.episode.incidentKey)) != Set(card.ids) {
+                    faults.append("\(chat.name): a card's ids and texts differ: \(card.ids) \(card.lines)")
+                }
+                all.append(told)
+            }
+        }
+        for message in mail.messages {
+            let address = message.recipients.joined(separator: ",")
+            let receiver = address.hasPrefix("desk@") ? "desk" : "planners"
+            let lines = (message.text ?? "").components(separatedBy: "\n")
+            let told = CrashRecorder.read(lines, addressee: "\(receiver) \(address)")
+            if told.isEmpty { faults.append("a mail to \(address) tells nothing: \(message.text ?? "")") }
+            all.append(told)
+        }
+        return (all, faults)
+    }
+
+    /// Marks of the rules' summaries: `#rule|key|episode|state#`; each once per message.
+    private static func read(_ lines: [String], addressee: String) -> [Told] {
+        var result: [Told] = []
+        for line in lines {
+            let parts = line.components(separatedBy: "#")
+            guard parts.count >= 3 else { continue }
+            for part in parts {
+                let fields = part.components(separatedBy: "|")
+                guard fields.count == 4, let number = Int(fields[2]) else { continue }
+                let episode = CrashOracle.Episode(
+                    addressee: addressee, rule: fields[0], key: fields[1], number: number)
+                let told = Told(episode: episode, isResolved: fields[3] == "resolved")
+                if !result.contains(told) { result.append(told) }
+            }
+        }
+        return result
+    }
+}

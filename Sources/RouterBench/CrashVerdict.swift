@@ -1,0 +1,147 @@
+import Alerting
+import Core
+import Store
+
+/// What a crash run came to: expected against delivered.
+struct CrashVerdict {
+    typealias Told = CrashRecorder.Told
+
+    /// Attempts of all receivers that can be under way at once: four chats of four requests, two mail servers of two.
+    static let concurrency = 20
+
+    private(set) var violations: [String] = []
+    /// Whether enough kills hit work in flight.
+    private(set) var isCounted = true
+    private var lines: [String] = []
+
+    init(
+        figures: [CrashWorld.KillFigures], rows: [CrashRow], recorder: CrashRecorder, store: ReadOnlyStore,
+        exitCode: Int32
+    ) throws {
+        let expected = CrashOracle.expected(of: rows)
+        let (messages, faults) = recorder.arrivals()
+        violations = recorder.faults + faults
+        if exitCode != 0 { violations.append("alert-router ended with \(exitCode) on SIGTERM") }
+        for line in recorder.operatorLines.prefix(20) { violations.append("the operator was told: \(line)") }
+        let lost = compare(expected, Set(messages.joined()))
+        checkOrder(messages)
+        let ambiguous = try CrashVerdict.ambiguous(store)
+        let duplicates = checkDuplicates(messages, ambiguous)
+        try checkStore(store, killCount: figures.count, ambiguousCount: ambiguous.rowCount)
+        let hits = figures.count { $0.inFlightCount > 0 }
+        isCounted = Double(hits) >= 0.8 * Double(figures.count)
+        let delivered = Set(messages.joined())
+        lines += [
+            "kills=\(figures.count)", "kills_in_flight=\(hits)",
+            "kills_while_sending=\(figures.count { $0.leasedCount > 0 })", "rows=\(rows.count)",
+            "expected=\(expected.episodes.count + expected.episodes.count { $0.value })",
+            "delivered=\(delivered.count)", "messages=\(messages.count)",
+            "vanished=\(vanishedCount)", "replaced=\(replacedCount)", "lost=\(lost)", "duplicates=\(duplicates)",
+            "ambiguous=\(ambiguous.rowCount)", "violations=\(violations.count)",
+        ]
+    }
+
+    private var vanishedCount = 0
+    private var replacedCount = 0
+
+    func print() {
+        for violation in violations.prefix(40) { BenchOutput.remark("VIOLATION \(violation)") }
+        if !isCounted { BenchOutput.remark("void: too few kills hit work in flight") }
+        for line in lines { BenchOutput.line(line) }
+    }
+
+    /// - Returns: how many expected notifications are missing.
+    private mutating func compare(_ expected: CrashOracle.Expected, _ told: Set<Told>) -> Int {
+        var lost = 0
+        for (episode, isOver) in expected.episodes {
+            let hasFired = told.contains(Told(episode: episode, isResolved: false))
+            let hasResolved = told.contains(Told(episode: episode, isResolved: true))
+            if !isOver, hasResolved { violations.append("\(episode) was told as resolved and is open") }
+            switch (hasFired, hasResolved) {
+            case (true, true): continue
+            case (true, false) where !isOver: continue
+            case (false, true) where isOver && !expected.mayVanish.contains(episode.rule): replacedCount += 1
+            case (false, false) where isOver && expected.mayVanish.contains(episode.rule): vanishedCount += 1
+            default:
+                lost += 1
+                violations.append("lost: \(episode) over=\(isOver) fired=\(hasFired) resolved=\(hasResolved)")
+            }
+        }
+        for one in told where expected.episodes[one.episode] == nil { violations.append("not expected: \(one)") }
+        return lost
+    }
+
+    /// A fire must not follow the resolve of its incident.
+    private mutating func checkOrder(_ messages: [[Told]]) {
+        var over: Set<CrashOracle.Episode> = []
+        for message in messages {
+            for told in message where !told.isResolved && over.contains(told.episode) {
+                violations.append("told as firing after it was told as resolved: \(told.episode)")
+            }
+            for told in message where told.isResolved { over.insert(told.episode) }
+        }
+    }
+
+    /// Rows whose lease died with a process, or whose answer was lost.
+    private struct Ambiguous {
+        var rowCount = 0
+        /// Addressee, incident key and state, with how often it may have been told once more.
+        var allowed: [String: Int] = [:]
+    }
+
+    private static func ambiguous(_ store: ReadOnlyStore) throws -> Ambiguous {
+        var result = Ambiguous()
+        for row in try sentRows(store) where row.ambiguousCount > 0 {
+            result.rowCount += 1
+            for item in try Notification(bytes: row.payload).items {
+                let addressee = row.receiver == "desk" ? "desk desk@crash.example"
+                    : row.recipient.map { "\(row.receiver) \($0)" } ?? row.receiver
+                result.allowed["\(addressee) \(item.incidentKey) \(item.state == .resolved)", default: 0] += row.ambiguousCount
+            }
+        }
+        return result
+    }
+
+    private static func sentRows(_ store: ReadOnlyStore) throws -> [OutboxRecord] {
+        var all: [OutboxRecord] = []
+        var before: Int64?
+        while true {
+            let page = try store.read { [before] in
+                try $0.outboxRows(state: .sent, receiver: nil, beforeId: before, countMax: 500)
+            }
+            all += page
+            guard let last = page.last else { return all }
+            before = last.id
+        }
+    }
+
+    private mutating func checkDuplicates(_ messages: [[Told]], _ ambiguous: Ambiguous) -> Int {
+        var counts: [Told: Int] = [:]
+        for told in messages.joined() { counts[told, default: 0] += 1 }
+        var duplicates = 0
+        for (told, count) in counts where count > 1 {
+            duplicates += count - 1
+            let name = "\(told.episode.addressee) \(told.episode.incidentKey) \(told.isResolved)"
+            if count - 1 > ambiguous.allowed[name] ?? 0 {
+                violations.append("told \(count) times, flagged \(ambiguous.allowed[name] ?? 0) times: \(told)")
+            }
+        }
+        return duplicates
+    }
+
+    private mutating func checkStore(_ store: ReadOnlyStore, killCount: Int, ambiguousCount: Int) throws {
+        for problem in try store.check().problems { violations.append("store check: \(problem)") }
+        let counts = try store.read { try $0.outboxCounts() }
+        for count in counts where count.count > 0 && ![.sent, .superseded].contains(count.state) {
+            violations.append("\(count.count) rows of \(count.receiver) ended \(count.state.rawValue)")
+        }
+        for (kind, count) in try store.read({ try $0.openDeadLetterCounts() }) where count > 0 {
+            violations.append("\(count) dead letters of kind \(kind.rawValue)")
+        }
+        if ambiguousCount > killCount * CrashVerdict.concurrency {
+            violations.append("\(ambiguousCount) ambiguous rows are more than kills x concurrency")
+        }
+        lines += counts.sorted { ($0.receiver, $0.state.rawValue) < ($1.receiver, $1.state.rawValue) }
+            .map { "# rows of \($0.receiver) \($0.state.rawValue): \($0.count)" }
+    }
+}
