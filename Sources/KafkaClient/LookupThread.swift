@@ -94,12 +94,7 @@ final class LookupThread {
         var found: [TopicPartition] = []
         var problems: [String] = []
         for topic in topics {
-            let timeout = try LookupThread.remaining(deadline, doing: action)
-            var answer: UnsafePointer<rd_kafka_metadata>?
-            let error = rd_kafka_metadata(client, 0, topic.handle, &answer, timeout)
-            guard error == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else {
-                throw LookupThread.failure(error, doing: action)
-            }
+            let answer = try ask(topic.handle, deadline: deadline, doing: action)
             defer { rd_kafka_metadata_destroy(answer) }
             for index in 0..<Int(answer.pointee.topic_cnt) {
                 let entry = answer.pointee.topics[index]
@@ -113,6 +108,22 @@ final class LookupThread {
         }
         if !problems.isEmpty { try report(problems, isAnyFound: !found.isEmpty) }
         return found.sorted()
+    }
+
+    /// Asks in slices of a second, so that a shutdown does not wait for brokers that cannot be reached.
+    private func ask(
+        _ topic: OpaquePointer, deadline: Int64, doing action: String
+    ) throws(KafkaError) -> UnsafePointer<rd_kafka_metadata> {
+        while true {
+            let timeout = try LookupThread.remaining(deadline, doing: action)
+            var answer: UnsafePointer<rd_kafka_metadata>?
+            let error = rd_kafka_metadata(client, 0, topic, &answer, min(timeout, 1000))
+            if error == RD_KAFKA_RESP_ERR_NO_ERROR, let answer { return answer }
+            let mayCome = [RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TRANSPORT].contains(error)
+            guard mayCome, timeout > 1000, core.lookups.isOpen else {
+                throw LookupThread.failure(error, doing: action)
+            }
+        }
     }
 
     /// Where all topics are missing, that is an error; else a topic may still be made later, and is only told once.

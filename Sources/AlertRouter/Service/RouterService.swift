@@ -24,8 +24,10 @@ struct ServiceOptions: Sendable {
 
 /// The running service: wires the parts together, reloads, drains. No policy.
 final class RouterService: Sendable {
-    /// What a stop asked for by a signal may take: SIGTERM to exit.
-    static let drainMax: Duration = .seconds(8)
+    /// What attempts under way may take after a stop; with the rest it keeps SIGTERM to exit below 10 s.
+    private static let drainMax: Duration = .seconds(4)
+    /// A difference of the clocks above it is reported, in milliseconds.
+    private static let clockDifferenceMax: Int64 = 2000
 
     let configurationPath: String
     let metrics: MetricsRegistry
@@ -40,6 +42,8 @@ final class RouterService: Sendable {
     private let heartbeat: HeartbeatSender?
     private let logger: Logger
     private let reloads = Mutex<Bool>(false)
+    private let clockWasFine = Atomic<Bool>(true)
+    private let isStopRequested = Atomic<Bool>(false)
 
     /// Builds the service under a lock of the store that the caller took; nothing runs until ``run()``.
     init(
@@ -128,9 +132,13 @@ final class RouterService: Sendable {
             if let heartbeat { group.addTask { await heartbeat.run() } }
             group.addTask { [self] in await keepHouse() }
             group.addTask { [self] in await replayRequested() }
-            do { try await worker.run() } catch { failure = error }
+            do { try await worker.run() } catch {
+                // Being stopped before everything was ready is no failure.
+                let isStop = isStopRequested.load(ordering: .acquiring) && (error as? WorkerError)?.code != .store
+                if !isStop { failure = error }
+            }
             control.stop()
-            await dispatcher.drain(within: .seconds(4))
+            await dispatcher.drain(within: RouterService.drainMax)
             group.cancelAll()
         }
         await consoleGroup?.triggerGracefulShutdown()
@@ -142,8 +150,13 @@ final class RouterService: Sendable {
         if let failure { throw failure }
     }
 
-    /// Ends the service orderly.
-    func stop() { worker.stop() }
+    /// Ends the service orderly; also while it still waits for Kafka's first answers.
+    func stop() {
+        isStopRequested.store(true, ordering: .releasing)
+        worker.stop()
+        // A question under way would otherwise be waited for until its own deadline.
+        if !worker.isReady { Task { await consumer.shutdown() } }
+    }
 
     /// Serves metrics; without them the router goes on.
     private func run(_ console: ServiceGroup?) async {
@@ -218,11 +231,22 @@ final class RouterService: Sendable {
             do {
                 _ = try await store.runRetention(now: clock.now(), policy: .standard, sliceCountMax: 20)
                 store.updateSizeMetrics()
+                noteClock()
             } catch {
                 logger.warning("retention could not run", metadata: ["error": "\(error)"])
             }
             do { try await clock.sleep(until: clock.now().adding(.seconds(60))) } catch { return }
         }
+    }
+
+    /// Tells the operator while the system clock and the router's clock differ: somebody set the clock.
+    private func noteClock() {
+        guard let clock = clock as? SystemWallClock else { return }
+        let ahead = clock.systemClockAheadMilliseconds()
+        let isFine = abs(ahead) <= RouterService.clockDifferenceMax
+        guard clockWasFine.exchange(isFine, ordering: .relaxed) != isFine else { return }
+        let detail = isFine ? "" : "the system clock is \(ahead) ms ahead of the router's, which follows it at 1 %"
+        worker.report(HealthFact(component: "clock", subject: "wall clock", isHealthy: isFine, detail: detail))
     }
 
     /// Replays that were asked for while no service ran.
