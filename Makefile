@@ -46,3 +46,4 @@ format:
 install: packages
 	$(SWIFT) build -c release --scratch-path .build-release --product alert-router 2>&1 | scripts/quiet-build
 	install -D .build-release/release/alert-router $(DESTDIR)$(PREFIX)/bin/alert-router
+	cp -r .build-release/release/alert-router_Sandbox.resources $(DESTDIR)$(PREFIX)/bin/
