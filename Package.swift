@@ -163,7 +163,8 @@ for module in modules where wanted?.contains(module.name) ?? true {
     let uses = Set([module.name] + module.uses + (testExtras[module.name] ?? []) + ["Core"])
     targets.append(
         .testTarget(
-            name: "\(module.name)Tests", dependencies: dependencies(uses.sorted()), swiftSettings: swiftSettings))
+            name: "\(module.name)Tests", dependencies: dependencies(uses.sorted()),
+            exclude: exists("Tests/\(module.name)Tests/Golden") ? ["Golden"] : [], swiftSettings: swiftSettings))
 }
 if wanted?.contains("Tidy") ?? true, exists("Tests/TidyTests") {
     targets.append(.testTarget(name: "TidyTests", swiftSettings: swiftSettings))

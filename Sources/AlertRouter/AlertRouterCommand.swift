@@ -1,4 +1,5 @@
 import ArgumentParser
+import Core
 
 /// The program `alert-router`.
 @main
@@ -14,7 +15,7 @@ struct AlertRouterCommand: AsyncParsableCommand {
         version: ProgramVersion.text,
         subcommands: [
             DemoCommand.self, RunCommand.self, CheckCommand.self, RulesCommand.self, AlertsCommand.self,
-            DeadLettersCommand.self, StoreCommand.self, PublishCommand.self,
+            DeadLettersCommand.self, StoreCommand.self, PublishCommand.self, SchemaCommand.self,
         ])
 
     static func main() async {
@@ -26,7 +27,7 @@ struct AlertRouterCommand: AsyncParsableCommand {
                 try command.run()
             }
         } catch let failure as CommandFailure {
-            for line in failure.lines { Output.error(line) }
+            failure.show(asJSON: OutputOptions.isJSON(CommandLine.arguments))
             exit(withError: failure.code.exitCode)
         } catch {
             // What ArgumentParser throws for wrong usage has code 64; ours is 2.
@@ -60,13 +61,24 @@ struct CommandFailure: Error {
     /// What is printed to standard error.
     var lines: [String]
 
-    init(_ code: Code, _ lines: String...) {
+    /// - Parameter help: what to do about it.
+    init(_ code: Code, _ message: String, help: String? = nil) {
+        self.code = code
+        lines = ["error: \(message)"] + (help.map { ["  help: \($0)"] } ?? [])
+    }
+
+    /// Lines that are printed as they are; none where the command has said everything itself.
+    init(_ code: Code, lines: [String]) {
         self.code = code
         self.lines = lines
     }
 
-    init(_ code: Code, lines: [String]) {
-        self.code = code
-        self.lines = lines
+    /// For people to standard error; for programs that asked for JSON also as the answer.
+    func show(asJSON: Bool) {
+        for line in lines { Output.error(line) }
+        guard asJSON, !lines.isEmpty else { return }
+        let text = lines.joined(separator: "\n")
+        let message = text.hasPrefix("error: ") ? String(text.dropFirst("error: ".count)) : text
+        Output.line(JSON.object(["error": .string(message), "exit_code": .integer(code.rawValue)]).description)
     }
 }

@@ -49,6 +49,7 @@ public struct AlertDecider: Decider {
         Dictionary(rules.rules.map { ($0.name, $0.hash) }, uniquingKeysWith: { first, _ in first })
     }
 
+    /// Takes over what is stored: open alerts, episodes, who was told.
     public mutating func load(from reader: any StoreReader) throws {
         var open: [Alert] = []
         try reader.forEachOpenAlert { record in
@@ -63,6 +64,7 @@ public struct AlertDecider: Decider {
         evaluator.restore(open: open, episodes: episodes)
     }
 
+    /// The memory of the rules, in chunks, for a checkpoint.
     public func memoryCheckpoint() -> [[UInt8]] {
         evaluator.memory().map { chunk in
             var writer = ByteWriter(reserving: chunk.bytes.count + 64)
@@ -72,6 +74,7 @@ public struct AlertDecider: Decider {
         }
     }
 
+    /// Takes over the memory of a checkpoint.
     public mutating func restoreMemory(_ chunks: [[UInt8]]) throws {
         for bytes in chunks {
             var reader = ByteReader(bytes)
@@ -79,14 +82,17 @@ public struct AlertDecider: Decider {
             try evaluator.restoreMemory(RuleMemoryChunk(name: name, bytes: try reader.blob()))
         }
     }
+    /// Reads rows into memory with effects off, when a start replays them.
     public mutating func remember(_ batch: ChangeBatch) { evaluator.remember(batch) }
 
+    /// What a start has to put right before rows are judged: rules that changed or went away meanwhile.
     public mutating func settle(context: DecisionContext) -> Decision? {
         var output = EvaluationOutput()
         evaluator.settle(at: context.now, output: &output)
         return decision(from: output, raw: nil, context: context)
     }
 
+    /// Judges the rows of a batch.
     public mutating func decide(_ batch: ChangeBatch, context: DecisionContext) -> Decision? {
         var output = EvaluationOutput()
         evaluator.isBootstrapping = context.isBootstrap
@@ -94,8 +100,10 @@ public struct AlertDecider: Decider {
         return decision(from: output, raw: batch.raw, context: context)
     }
 
+    /// When the next timer of a table is due on its clock; nil for none.
     public mutating func nextTimer(table: Int) -> Timestamp? { evaluator.nextTimer(table: table) }
 
+    /// Runs the timers that the table clocks have passed.
     public mutating func advance(context: DecisionContext) -> Decision? {
         var output = EvaluationOutput()
         for (table, clock) in context.tableClocks.enumerated() {
@@ -110,6 +118,7 @@ public struct AlertDecider: Decider {
         evaluator.hasHeldBack(table: table) || evaluator.nextTimer(table: table).map { $0 <= clock } ?? false
     }
 
+    /// Judges facts about the router itself as rows of the built-in table.
     public mutating func note(_ facts: [HealthFact], context: DecisionContext) -> Decision? {
         guard catalog.index(of: HealthTable.name) != nil else { return nil }
         healthBatch.reset()
@@ -124,6 +133,7 @@ public struct AlertDecider: Decider {
         return decision(from: output, raw: nil, context: quiet)
     }
 
+    /// Tells each receiver once what is already open.
     public mutating func endBootstrap(context: DecisionContext) -> Decision? {
         let open = rules.rules.flatMap { evaluator.open(rule: $0.name) }.filter {
             $0.isBootstrap && $0.state == .firing
@@ -135,6 +145,7 @@ public struct AlertDecider: Decider {
         }
     }
 
+    /// Carries out a command.
     public mutating func perform(
         _ command: AlertCommand, context: DecisionContext
     ) -> (decision: Decision?, reply: AlertReply) {

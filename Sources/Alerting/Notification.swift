@@ -2,8 +2,8 @@ public import Core
 
 /// What one outbox row tells one receiver: the payload of the row, rendered in the receiver's locale and time zone.
 ///
-/// A group row carries the group's whole news; what supersedes it inherits its items. The channel lays it out once, at the
-/// first attempt.
+/// A group row carries the group's whole news; what supersedes it inherits its items. The channel lays it out once, at
+/// the first attempt.
 public struct Notification: Sendable, Equatable {
     /// Why somebody is told.
     public enum Reason: String, Sendable, CaseIterable {

@@ -13,6 +13,7 @@ public final class MappingReader {
     private(set) var properties: [SchemaObject.Property] = []
     private var known: Set<String> = []
     private var ignoresUnknownKeys = false
+    private var isInVariant = false
 
     init(reader: ConfigReader, node: ConfigNode?) {
         self.reader = reader
@@ -60,6 +61,16 @@ public final class MappingReader {
     /// Leaves keys that nobody asks for to another reader.
     public func ignoreUnknownKeys() { ignoresUnknownKeys = true }
 
+    /// Describes one of several forms that this mapping can have, such as the settings of one kind of receiver.
+    ///
+    /// In the schema, keys of a form are optional, and a key of several forms takes what any of them takes; the decoder
+    /// tells which keys belong together. Only for describing mode.
+    public func describeVariant(_ body: () -> Void) {
+        isInVariant = true
+        body()
+        isInVariant = false
+    }
+
     /// The node of a key as it is, for a decoder elsewhere; `schema` describes it.
     public func node(_ key: String, _ about: String, schema: SchemaNode) -> ConfigNode? {
         value(key, about, schema)
@@ -83,11 +94,10 @@ public final class MappingReader {
     ) -> ConfigNode? {
         let isNew = known.insert(key).inserted
         if isDescribing {
-            if isNew {
-                properties.append(
-                    .init(
-                        name: key, node: schema(), about: about, isRequired: isRequired, defaultValue: defaultValue()))
-            }
+            describe(
+                .init(
+                    name: key, node: schema(), about: about, isRequired: isRequired && !isInVariant,
+                    defaultValue: defaultValue()), isNew: isNew)
             return nil
         }
         guard let node else { return nil }
@@ -100,6 +110,18 @@ public final class MappingReader {
             reader.report(ConfigCode.missingKey, "'\(key)' is required here", at: node.firstKeyNode ?? node)
         }
         return nil
+    }
+
+    private func describe(_ property: SchemaObject.Property, isNew: Bool) {
+        if isNew { return properties.append(property) }
+        guard isInVariant, let index = properties.firstIndex(where: { $0.name == property.name }) else { return }
+        if properties[index].node != property.node {
+            var forms = [properties[index].node]
+            if case .anyOf(let known) = properties[index].node { forms = known }
+            if !forms.contains(property.node) { forms.append(property.node) }
+            properties[index].node = .anyOf(forms)
+        }
+        if properties[index].defaultValue != property.defaultValue { properties[index].defaultValue = nil }
     }
 
     func wrongType(_ key: String, _ expected: String, _ node: ConfigNode, help: String? = nil) {

@@ -45,7 +45,8 @@ public enum DecimalText {
         return Parts(isNegative: isNegative, digits: digits, exponent: exponent)
     }
 
-    /// The one way to write a number: no trailing zeroes, no leading zeroes, exponent only where it is beyond ±40 digits.
+    /// The one way to write a number: no trailing zeroes, no leading zeroes, exponent only where it is beyond ±40
+    /// digits.
     ///
     /// Equal numbers have equal canonical texts: `12.3400`, `12.34` and `1.234E1` all give `12.34`.
     public static func canonical(_ text: String) -> String? {

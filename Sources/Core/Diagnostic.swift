@@ -66,7 +66,7 @@ public struct Diagnostic: Sendable, Equatable {
     /// - Parameter source: the whole text of the file; without it only the first line and the help are given.
     public func rendered(source: String?) -> String {
         var text = "\(position): \(level.rawValue)[\(code)]: \(message)"
-        if let line = source.flatMap({ Diagnostic.line(position.line, of: $0) }) {
+        if let source, !source.isEmpty, let line = Diagnostic.line(position.line, of: source) {
             let number = String(position.line)
             let gutter = String(repeating: " ", count: max(0, 5 - number.count)) + number
             let scalars = Array(line.unicodeScalars)

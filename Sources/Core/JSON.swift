@@ -1,7 +1,7 @@
 /// A JSON value that loses nothing: numbers keep their text, objects their order and repeated names.
 ///
-/// For control data (headers, control socket, vendor answers, lists and objects inside rows); the data plane goes through
-/// simdjson.
+/// For control data (headers, control socket, vendor answers, lists and objects inside rows); the data plane goes
+/// through simdjson.
 public enum JSON: Sendable, Equatable {
     case null
     case bool(Bool)

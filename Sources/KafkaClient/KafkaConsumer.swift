@@ -55,8 +55,8 @@ public final class KafkaConsumer: Sendable {
 
     /// Reads exactly these partitions from these offsets; partitions left out are no longer read.
     ///
-    /// ``SourceEvent/assigned(generation:)`` comes before the first event of the assignment; what ``next()`` gave before
-    /// it was read for an earlier one.
+    /// ``SourceEvent/assigned(generation:)`` comes before the first event of the assignment; what ``next()`` gave
+    /// before it was read for an earlier one.
     /// - Parameter generation: comes back in that event.
     /// - Throws: ``KafkaError`` where librdkafka refuses, or after a shutdown.
     public func assign(_ offsets: [TopicPartition: Int64], generation: Int = 0) async throws {

@@ -54,6 +54,9 @@ public struct FileTokenSource: TokenSource {
         self.extensions = extensions
     }
 
+    /// Reads the file again.
+    ///
+    /// - Throws: when it cannot be read or holds no JSON web token.
     public func token() async throws -> OAuthToken {
         let bytes = try FileBytes.read(path: path, byteCountMax: 1 << 20)
         let text = String(decoding: bytes, as: UTF8.self).split { $0.isWhitespace }.joined()

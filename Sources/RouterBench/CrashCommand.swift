@@ -205,7 +205,8 @@ final class CrashWorld {
         let code = second.waitUntilExit()
         BenchOutput.figure("second_process_ms", Double(clock.now().milliseconds(since: began)), digits: 0)
         guard code != 0, log(number).contains("Process \(holder) ") else {
-            throw Failure(description: "a second process ended with \(code) and did not name the holder: \(log(number))")
+            throw Failure(
+                description: "a second process ended with \(code) and did not name the holder: \(log(number))")
         }
         let standby = try start(["--standby"])
         try await wait(seconds: 10, "a process that stands by") { self.log(self.startCount).contains("standing by") }

@@ -48,7 +48,9 @@ struct CrashOracle {
         set("hot", unit, holds: row.temp > 90, ends: row.temp < 80, to: ["chat-a"], &expected)
         set("worn", unit, holds: row.wear >= 70, ends: row.wear < 70, to: ["planners \(row.planner)"], &expected)
         set("low", unit, holds: row.stock < 20, ends: row.stock >= 20, to: ["chat-b"], &expected)
-        set("flagged", unit, holds: row.isFlagged, ends: !row.isFlagged, to: ["chat-a", "desk desk@crash.example"], &expected)
+        set(
+            "flagged", unit, holds: row.isFlagged, ends: !row.isFlagged, to: ["chat-a", "desk desk@crash.example"],
+            &expected)
         if row.defects > 5 { bad[row.lineId, default: []].insert(row.unit) } else { bad[row.lineId]?.remove(row.unit) }
         let isLineBad = !(bad[row.lineId] ?? []).isEmpty
         set("line-defects", row.lineId, holds: isLineBad, ends: !isLineBad, to: ["chat-c"], &expected)

@@ -46,7 +46,8 @@ final class CrashRecorder: Sendable {
         var faults = mail.faults
         for chat in chats { faults += chat.sink.faults.map { "\(chat.name): \($0)" } }
         for chat in chats {
-            for card in chat.sink.cards where card.lines.contains(where: { $0.hasPrefix("and ") && $0.hasSuffix(" more") }) {
+            for card in chat.sink.cards
+            where card.lines.contains(where: { $0.hasPrefix("and ") && $0.hasSuffix(" more") }) {
                 faults.append("\(chat.name): a card leaves alerts out")
             }
         }

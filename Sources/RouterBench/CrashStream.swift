@@ -70,7 +70,8 @@ struct CrashStream {
     /// The next row, committed at that time.
     mutating func next(milliseconds: Int64) -> CrashRow {
         // Every unit is inserted once before any changes.
-        let unit = version < CrashStream.unitCount ? version : Int.random(in: 0..<CrashStream.unitCount, using: &numbers)
+        let unit =
+            version < CrashStream.unitCount ? version : Int.random(in: 0..<CrashStream.unitCount, using: &numbers)
         var row = latest[unit]
         row.version = version
         row.committedAt = milliseconds & ~1

@@ -94,9 +94,12 @@ struct CrashVerdict {
         for row in try sentRows(store) where row.ambiguousCount > 0 {
             result.rowCount += 1
             for item in try Notification(bytes: row.payload).items {
-                let addressee = row.receiver == "desk" ? "desk desk@crash.example"
+                let addressee =
+                    row.receiver == "desk"
+                    ? "desk desk@crash.example"
                     : row.recipient.map { "\(row.receiver) \($0)" } ?? row.receiver
-                result.allowed["\(addressee) \(item.incidentKey) \(item.state == .resolved)", default: 0] += row.ambiguousCount
+                result.allowed["\(addressee) \(item.incidentKey) \(item.state == .resolved)", default: 0] +=
+                    row.ambiguousCount
             }
         }
         return result

@@ -33,9 +33,9 @@ struct ThroughputCommand: AsyncParsableCommand {
         }
         broker.finish()
         BenchOutput.remark(
-            "throughput: \(count) messages of about 400 bytes over \(partitions) partitions of a mock cluster in another "
-                + "process; consume, decode, 20 rules reading 5 columns, 10,000 keys, 1 in 1000 fires, store; against a bare "
-                + "consumer loop with the same properties; \(rounds) alternating rounds, medians")
+            "throughput: \(count) messages of about 400 bytes over \(partitions) partitions of a mock cluster in "
+                + "another process; consume, decode, 20 rules reading 5 columns, 10,000 keys, 1 in 1000 fires, store; "
+                + "against a consumer loop with the same properties; \(rounds) alternating rounds, medians")
         BenchOutput.remark("bare \(range(bare)) messages/s, router \(range(router)) messages/s")
         BenchOutput.figure("bare_per_s", bare.median, digits: 0)
         BenchOutput.figure("router_per_s", router.median, digits: 0)

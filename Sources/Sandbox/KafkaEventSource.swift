@@ -12,20 +12,24 @@ public final class KafkaEventSource: EventSource {
     /// Reads through a consumer; its owner shuts it down.
     public init(consumer: KafkaConsumer) { self.consumer = consumer }
 
+    /// The partitions of all topics and what Kafka holds of each.
     public func partitions() async throws -> [PartitionRange] {
         try await consumer.partitions(within: KafkaEventSource.answerMax).map {
             PartitionRange(partition: $0.topicPartition, low: $0.low, high: $0.high)
         }
     }
 
+    /// What the consumer group committed, for the refusal to start anew by accident.
     public func committedOffsets() async throws -> [TopicPartition: Int64] {
         try await consumer.committedOffsets(within: KafkaEventSource.answerMax)
     }
 
+    /// The first offset at or after a time, per partition.
     public func offsets(at time: Timestamp) async throws -> [TopicPartition: Int64] {
         try await consumer.offsets(at: time, within: KafkaEventSource.answerMax)
     }
 
+    /// Reads from these offsets on; events of older generations are passed over.
     public func assign(_ offsets: [TopicPartition: Int64], generation: Int) async throws {
         try await consumer.assign(offsets, generation: generation)
     }
@@ -35,6 +39,7 @@ public final class KafkaEventSource: EventSource {
         return events.flatMap(KafkaEventSource.translate)
     }
 
+    /// Tells Kafka what is done, for lag tools.
     public func commit(_ offsets: [TopicPartition: Int64]) { consumer.commit(offsets) }
 
     private static func translate(_ event: KafkaClient.SourceEvent) -> [Spine.SourceEvent] {

@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// The one queue a worker's loop waits on: source events, commands, results of commits, timers.
 ///
-/// Producers of source events wait until their last delivery was taken, so what is queued stays bounded by one delivery;
-/// commands and results are bounded by their senders, who each wait for an answer.
+/// Producers of source events wait until their last delivery was taken, so what is queued stays bounded by one
+/// delivery; commands and results are bounded by their senders, who each wait for an answer.
 final class Mailbox<Item: Sendable>: Sendable {
     private struct State {
         var items: [Item] = []

@@ -136,7 +136,8 @@ public struct StartPlan: Sendable, Equatable {
                     message: "\(partition): the store has read up to offset \(judge), but Kafka ends at \(range.high): "
                         + "the topic was recreated or is another one",
                     help:
-                        "check kafka.brokers; for a recreated topic raise its epoch in tables.yaml and begin with a new store"
+                        "check kafka.brokers; for a recreated topic raise its epoch in tables.yaml and begin with a "
+                        + "new store"
                 )
             }
             guard replay < range.low else { continue }
@@ -144,7 +145,7 @@ public struct StartPlan: Sendable, Equatable {
             let gap =
                 isLoss
                 ? "\(partition): offsets \(judge) to \(range.low - 1) were never read and Kafka has dropped them"
-                : "\(partition): offsets \(replay) to \(range.low - 1), which rebuild the row memory, are dropped by Kafka"
+                : "\(partition): Kafka dropped offsets \(replay) to \(range.low - 1), which rebuild the row memory"
             guard options.isGapAccepted else {
                 throw StartRefusal(message: gap, help: "pass --accept-gap to go on without them")
             }

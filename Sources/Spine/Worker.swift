@@ -4,8 +4,8 @@ public import Logging
 public import Store
 internal import Synchronization
 
-/// The loop of a worker: reads batches, lets the decider judge them on stacked overlays, commits decisions together with
-/// offsets, runs timers and commands, checkpoints memory, and starts anew after a failed commit.
+/// The loop of a worker: reads batches, lets the decider judge them on stacked overlays, commits decisions together
+/// with offsets, runs timers and commands, checkpoints memory, and starts anew after a failed commit.
 ///
 /// `run()` is called once. Everything but the mailbox and the counters belongs to the task that runs it.
 public final class Worker<D: Decider>: Sendable {

@@ -138,6 +138,6 @@ public final class ProcessLock: Sendable {
         return StoreError(
             .locked,
             "Process \(holder.processId) on \(holder.host) holds the store \(location.databasePath) "
-                + "since \(holder.startedAt); end it first or use --standby.", systemCode: nil)
+                + "since \(holder.startedAt).", systemCode: nil)
     }
 }

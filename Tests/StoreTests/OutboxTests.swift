@@ -83,7 +83,9 @@ import Testing
         await store.close(now: now)
     }
 
-    @Test func `a fire and its resolve that were both not sent cancel each other, other circles are refused`() async throws {
+    @Test func `an unsent fire and its unsent resolve cancel each other, other circles are refused`()
+        async throws
+    {
         let fixture = StoreFixture()
         let store = try fixture.open()
         let now = now

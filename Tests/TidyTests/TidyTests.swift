@@ -13,10 +13,13 @@ private struct SourceFile: Sendable, CustomTestStringConvertible {
     var target: String { String(path.split(separator: "/")[1]) }
 }
 
-private func files(under folder: String, suffix: String) -> [SourceFile] {
-    let base = root.appendingPathComponent(folder)
-    guard let walk = FileManager.default.enumerator(atPath: base.path) else { return [] }
-    return walk.compactMap { $0 as? String }.filter { $0.hasSuffix(suffix) }.sorted().compactMap { name in
+private func files(under folder: String, suffix: String, isDeep: Bool = true) -> [SourceFile] {
+    let base = root.appendingPathComponent(folder).path
+    let found =
+        isDeep
+        ? FileManager.default.enumerator(atPath: base)?.compactMap { $0 as? String }
+        : try? FileManager.default.contentsOfDirectory(atPath: base)
+    return (found ?? []).filter { $0.hasSuffix(suffix) }.sorted().compactMap { name in
         let path = folder + "/" + name
         guard let text = try? String(contentsOf: root.appendingPathComponent(path), encoding: .utf8) else { return nil }
         return SourceFile(path: path, lines: text.components(separatedBy: "\n"))
@@ -150,7 +153,11 @@ private func code(_ line: String) -> String {
     @Test func `every public declaration is documented`() {
         // Cases, stored properties and the requirements of well-known protocols say it by their name.
         let declaration =
-            /^\s*(?:@\w+(?:\([^)]*\))?\s+)*public (?:final |static |mutating |nonisolated |indirect |convenience |consuming )*(?<kind>func|init|struct|class|enum|protocol|actor|typealias|subscript)\b ?(?<name>[\w`]*)/
+            #/
+            ^\s*(?:@\w+(?:\([^)]*\))?\s+)*public\s
+            (?:(?:final|static|mutating|nonisolated|indirect|convenience|consuming)\s)*
+            (?<kind>func|init|struct|class|enum|protocol|actor|typealias|subscript)\b\s?(?<name>[\w`]*)
+            /#
         let known: Set = ["hash", "encode", "run", "next", "send", "now", "sleep"]
         for file in sources where !["RouterTesting", "RouterBench", "AlertRouter"].contains(file.target) {
             for (index, line) in file.lines.enumerated() {
@@ -198,6 +205,42 @@ private func code(_ line: String) -> String {
         for file in sources + tests {
             for (index, line) in file.lines.enumerated() where machinePaths.contains(where: line.contains) {
                 Issue.record("\(file.path):\(index + 1): names a path of one machine")
+            }
+        }
+    }
+
+    @Test func `every diagnostic code belongs to one target and stands in the diagnostics page`() throws {
+        let page = try String(contentsOf: root.appendingPathComponent("docs/diagnostics.md"), encoding: .utf8)
+        var targets: [String: Set<String>] = [:]
+        for file in sources where file.target != "RouterBench" {
+            for line in file.lines {
+                for match in line.matches(of: /"(?<code>[A-Z][0-9]{3})"/) {
+                    targets[String(match.code), default: []].insert(file.target)
+                }
+            }
+        }
+        try #require(targets.count >= 60)
+        for (code, owners) in targets.sorted(by: { $0.key < $1.key }) {
+            #expect(owners.count == 1, "\(code) is used by \(owners.sorted()); each code means one thing")
+            #expect(page.contains("| \(code) |"), "docs/diagnostics.md has no line for \(code)")
+        }
+        for match in page.matches(of: /\| (?<code>[A-Z][0-9]{3}) \|/) {
+            #expect(
+                targets[String(match.code)] != nil, "docs/diagnostics.md explains \(match.code), nothing reports it")
+        }
+    }
+
+    @Test func `links between pages lead somewhere`() throws {
+        let top = files(under: ".", suffix: ".md", isDeep: false)
+        for page in files(under: "docs", suffix: ".md") + top {
+            let folder = root.appendingPathComponent(page.path).deletingLastPathComponent()
+            for (index, line) in page.lines.enumerated() {
+                for match in line.matches(of: /\]\((?<target>[^)#:\s]+)(?:#[^)]*)?\)/) {
+                    let target = folder.appendingPathComponent(String(match.target)).path
+                    #expect(
+                        FileManager.default.fileExists(atPath: target),
+                        "\(page.path):\(index + 1): \(match.target) does not exist")
+                }
             }
         }
     }

@@ -16,24 +16,16 @@ struct AlertsCommand: AsyncParsableCommand {
         @OptionGroup var configuration: ConfigurationOptions
         @OptionGroup var output: OutputOptions
         @Option(help: "Only alerts of this rule.") var rule: String?
-        @Option(help: "Only alerts of this severity or above: info, warning, error, critical.") var severity: String?
+        @Option(help: "Only alerts of this severity or above.") var severity: Severity?
         @Flag(help: "Also alerts that are not open any more.") var all = false
-        @Option(help: "How many at most.") var limit = 100
+        @OptionGroup var limit: LimitOptions
 
         func run() async throws {
             let store = try StoreAccess.reading(configuration)
-            var severityMin: Severity?
-            if let severity {
-                guard let value = Severity(name: severity) else {
-                    throw CommandFailure(
-                        .usage, "--severity must be info, warning, error or critical; found '\(severity)'")
-                }
-                severityMin = value
-            }
             let query = AlertQuery(
-                isOpen: all ? nil : true, rule: rule, severityMin: severityMin, countMax: max(1, limit), skipCount: 0)
+                isOpen: all ? nil : true, rule: rule, severityMin: severity, countMax: limit.limit, skipCount: 0)
             let alerts = try store.read { reader in try reader.alerts(query).map { try StoredAlert(record: $0).alert } }
-            output.print(.array(alerts.map(AlertJSON.make))) {
+            output.show(.array(alerts.map(AlertJSON.make))) {
                 guard !alerts.isEmpty else { return Output.line(all ? "no alerts" : "no open alerts") }
                 Output.table(
                     ["ID", "STATE", "SEVERITY", "SINCE", "RULE", "KEY"],
@@ -63,9 +55,9 @@ struct AlertsCommand: AsyncParsableCommand {
             guard let dossier = found else {
                 throw CommandFailure(
                     .inputIsWrong, "no alert has an id that begins with '\(id)'",
-                    "  help: 'alert-router alerts list --all' prints the ids")
+                    help: "'alert-router alerts list --all' prints the ids")
             }
-            output.print(dossier.json) { for line in dossier.lines { Output.line(line) } }
+            output.show(dossier.json) { for line in dossier.lines { Output.line(line) } }
         }
     }
 }
@@ -77,11 +69,16 @@ struct AlertDossier {
     var rows: [OutboxRecord]
     var attempts: [Int64: [AttemptRecord]]
 
+    /// Group rows that are looked through for an alert.
+    private static let groupRowsMax = 1000
+
     /// Finds the alert whose id begins with a text; nil for none, an error for several.
     static func find(_ id: String, in reader: any StoreReader) throws -> AlertDossier? {
         let prefix = id.lowercased()
         guard !prefix.isEmpty, prefix.allSatisfy(\.isHexDigit) else {
-            throw CommandFailure(.usage, "an alert's id has hexadecimal digits only; found '\(id)'")
+            throw CommandFailure(
+                .usage, "an alert's id has hexadecimal digits only; found '\(id)'",
+                help: "'alert-router alerts list' prints the ids")
         }
         var matches: [AlertRecord] = []
         if let whole = Fingerprint(hex: prefix) {
@@ -106,6 +103,12 @@ struct AlertDossier {
             let key = IncidentKey(fingerprint: stored.alert.fingerprint, episode: episode).description
             rows += try reader.outboxRows(incidentKey: key, countMax: 100)
         }
+        // Rows of a group hold several alerts; they are found under the group's key, which is the rule.
+        let groups = try [stored.alert.rule, "already open"].flatMap { key in
+            try reader.outboxRows(incidentKey: key, countMax: AlertDossier.groupRowsMax)
+        }
+        let fingerprint = stored.alert.fingerprint.description
+        rows += groups.filter { String(decoding: $0.payload, as: UTF8.self).contains(fingerprint) }
         var attempts: [Int64: [AttemptRecord]] = [:]
         for row in rows { attempts[row.id] = try reader.attempts(outboxId: row.id) }
         return AlertDossier(
@@ -136,17 +139,15 @@ struct AlertDossier {
             let cause = entry.cause.map { ", \($0.topic)[\($0.partition)]@\($0.offset) version \($0.version)" } ?? ""
             lines.append("  \(entry.at)  \(kind) \(entry.severity): \(entry.reason)\(cause)")
         }
-        lines.append("notifications of its own (those in a group are under the rule's lane)")
+        lines.append(rows.isEmpty ? "notifications: none" : "notifications")
         for row in rows {
+            let to = row.receiver + (row.recipient.map { " <\($0)>" } ?? "")
             let why = row.reason.map { ": \($0)" } ?? ""
-            lines.append(
-                "  \(row.createdAt)  #\(row.id) to \(row.receiver)\(row.recipient.map { " <\($0)>" } ?? "") \(row.state.rawValue)\(why)"
-            )
+            lines.append("  \(row.createdAt)  #\(row.id) to \(to) \(row.state.rawValue)\(why)")
             for attempt in attempts[row.id] ?? [] {
-                let status = attempt.statusCode.map { " \($0)" } ?? ""
-                lines.append(
-                    "    \(attempt.startedAt)  attempt \(attempt.number): \(attempt.outcome.rawValue)\(status) \(attempt.detail ?? "")"
-                )
+                let answer = [attempt.statusCode.map { "\($0)" }, attempt.detail].compactMap { $0 }
+                let text = ([attempt.outcome.rawValue] + answer).joined(separator: " ")
+                lines.append("    \(attempt.startedAt)  attempt \(attempt.number): \(text)")
             }
         }
         return lines

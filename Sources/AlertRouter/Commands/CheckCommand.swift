@@ -2,6 +2,7 @@ import AlertWorker
 import ArgumentParser
 import ConfigFiles
 import Core
+import Foundation
 import RuleEngine
 import Store
 
@@ -15,7 +16,7 @@ struct CheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = LoadedConfiguration.load(path: configuration.config, secrets: .resolve)
-        try DiagnosticReport.print(loaded.diagnostics, sources: loaded.sources, output: output)
+        try DiagnosticReport.show(loaded.diagnostics, sources: loaded.sources, output: output)
         guard let rules = loaded.rules else { throw CommandFailure(.inputIsWrong, lines: []) }
         if output.output == .text {
             Output.line(
@@ -40,7 +41,7 @@ struct RulesCommand: AsyncParsableCommand {
 
         func run() async throws {
             let loaded = LoadedRules.load(folder: folder)
-            try DiagnosticReport.print(loaded.diagnostics, sources: loaded.sources, output: output)
+            try DiagnosticReport.show(loaded.diagnostics, sources: loaded.sources, output: output)
             guard let rules = loaded.rules else { throw CommandFailure(.inputIsWrong, lines: []) }
             if output.output == .text {
                 let own = rules.rules.filter { $0.table != HealthTable.name }
@@ -59,11 +60,14 @@ struct RulesCommand: AsyncParsableCommand {
 
         func run() async throws {
             let loaded = LoadedConfiguration.load(path: configuration.config, secrets: .leave)
-            try DiagnosticReport.print(loaded.diagnostics, sources: loaded.sources, output: output)
+            // The plan is the answer; diagnostics are, only where there is no plan.
+            if loaded.rules == nil {
+                try DiagnosticReport.show(loaded.diagnostics, sources: loaded.sources, output: output)
+            }
             guard let rules = loaded.rules else { throw CommandFailure(.inputIsWrong, lines: []) }
-            let store = try StoreAccess.reading(configuration)
-            let plan = try RulePlan.make(rules: rules, reader: store)
-            output.print(plan.json) { for line in plan.lines { Output.line(line) } }
+            let isStored = FileManager.default.fileExists(atPath: loaded.storeLocation.databasePath)
+            let plan = try RulePlan.make(rules: rules, reader: isStored ? StoreAccess.reading(configuration) : nil)
+            output.show(plan.json) { for line in plan.lines { Output.line(line) } }
         }
     }
 }
@@ -77,12 +81,12 @@ struct RulePlan {
     var open: [String: Int]
     var resolved: [String: Int]
 
-    static func make(rules: RuleSet, reader store: ReadOnlyStore) throws -> RulePlan {
+    static func make(rules: RuleSet, reader store: ReadOnlyStore?) throws -> RulePlan {
         var open: [String: Int] = [:]
         var resolved: [String: Int] = [:]
         var known: [String: String] = [:]
-        try store.read { reader in
-            known = try reader.checkpoint(name: "alert")?.ruleHashes ?? [:]
+        try store?.read { reader in
+            known = try LoadedRuleHashes.read(reader) ?? reader.checkpoint(name: "alert")?.ruleHashes ?? [:]
             try reader.forEachOpenAlert { record in
                 let alert = try StoredAlert(record: record).alert
                 guard alert.state == .firing || alert.state == .pending else { return }
@@ -131,17 +135,28 @@ struct RulePlan {
 
 /// Prints diagnostics and ends the command when one is an error.
 enum DiagnosticReport {
-    static func print(_ diagnostics: [Diagnostic], sources: [String: String], output: OutputOptions) throws {
+    static func show(_ diagnostics: [Diagnostic], sources: [String: String], output: OutputOptions) throws {
         let sorted = diagnostics.sorted { $0.position < $1.position }
         let hasErrors = sorted.contains { $0.level == .error }
         if output.output == .json {
             Output.line(JSON.array(sorted.map(json)).description)
         } else {
-            for diagnostic in sorted { Output.error(diagnostic.rendered(source: sources[diagnostic.position.file])) }
-            let count = sorted.count { $0.level == .error }
-            if hasErrors { Output.error("\(count) \(count == 1 ? "error" : "errors")") }
+            for line in lines(sorted, sources: sources) { Output.error(line) }
         }
         if hasErrors { throw CommandFailure(.inputIsWrong, lines: []) }
+    }
+
+    /// The diagnostics by place, and how many are errors.
+    static func lines(_ diagnostics: [Diagnostic], sources: [String: String]) -> [String] {
+        let sorted = diagnostics.sorted { $0.position < $1.position }
+        let texts = sorted.map { $0.rendered(source: sources[$0.position.file]) }
+        return sorted.contains { $0.level == .error } ? texts + [errorCount(sorted)] : texts
+    }
+
+    /// "1 error", "2 errors".
+    static func errorCount(_ diagnostics: [Diagnostic]) -> String {
+        let count = diagnostics.count { $0.level == .error }
+        return "\(count) \(count == 1 ? "error" : "errors")"
     }
 
     static func json(_ diagnostic: Diagnostic) -> JSON {
@@ -155,5 +170,23 @@ enum DiagnosticReport {
                     .object(["position": .optional($0.position?.description), "message": .string($0.message)])
                 }),
         ])
+    }
+}
+
+/// The rules that the service last loaded, by name and hash, kept in the store so that a plan can tell what is new.
+enum LoadedRuleHashes {
+    private static let key = "alert.rules"
+
+    static func write(_ rules: RuleSet, in transaction: any StoreTransaction) throws {
+        let members = rules.rules.map { JSON.Member($0.name, .string($0.hash)) }
+        try transaction.setMeta(key, JSON.object(members).bytes)
+    }
+
+    /// Nil in a store of before.
+    static func read(_ reader: any StoreReader) throws -> [String: String]? {
+        guard let bytes = try reader.meta(key) else { return nil }
+        let members = (try JSON.parse(bytes)).members ?? []
+        return Dictionary(
+            members.map { ($0.name, $0.value.stringValue ?? "") }, uniquingKeysWith: { first, _ in first })
     }
 }

@@ -30,15 +30,15 @@ struct DeadLettersCommand: AsyncParsableCommand {
         @Option(help: "Only letters of this rule.") var rule: String?
         @Option(help: "Only letters of this receiver.") var receiver: String?
         @Flag(help: "Also letters that were replayed or discarded.") var all = false
-        @Option(help: "How many at most.") var limit = 100
+        @OptionGroup var limit: LimitOptions
 
         func run() async throws {
             let store = try StoreAccess.reading(configuration)
             let query = DeadLetterQuery(
                 kind: kind?.record, state: all ? nil : .open, receiver: receiver, rule: rule, beforeId: nil,
-                countMax: max(1, limit))
+                countMax: limit.limit)
             let letters = try store.read { try $0.deadLetters(query) }
-            output.print(.array(letters.map { DeadLetterText.json($0, isRaw: false) })) {
+            output.show(.array(letters.map { DeadLetterText.json($0, isRaw: false) })) {
                 guard !letters.isEmpty else { return Output.line("no dead letters") }
                 Output.table(
                     ["ID", "KIND", "STATE", "AT", "WHERE", "REASON"],
@@ -56,8 +56,8 @@ struct DeadLettersCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Shows one dead letter.",
             discussion: """
-                The bytes of the message may hold personal data: they are printed with --raw only, and the store logs who \
-                looked.
+                The bytes of the message may hold personal data: they are printed with --raw only, and \
+                raw-access.log in the store's folder notes who looked.
 
                 Example: alert-router dead-letters show 17 --raw
                 """)
@@ -70,10 +70,16 @@ struct DeadLettersCommand: AsyncParsableCommand {
         func run() async throws {
             let store = try StoreAccess.reading(configuration)
             guard let letter = try store.read({ try $0.deadLetter(id: id) }) else {
-                throw CommandFailure(.inputIsWrong, "there is no dead letter \(id)")
+                throw CommandFailure(
+                    .inputIsWrong, "there is no dead letter \(id)",
+                    help: "'alert-router dead-letters list --all' prints the ids")
             }
-            if raw { Output.error("showing the bytes of dead letter \(id) to \(StoreAccess.person)") }
-            output.print(DeadLetterText.json(letter, isRaw: raw)) {
+            if raw {
+                try RawAccessLog.note(
+                    letter: id, by: StoreAccess.person, at: SystemWallClock().now(),
+                    in: StoreAccess.location(configuration))
+            }
+            output.show(DeadLetterText.json(letter, isRaw: raw)) {
                 for line in DeadLetterText.lines(letter, isRaw: raw) { Output.line(line) }
             }
         }
@@ -83,8 +89,8 @@ struct DeadLettersCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Replays dead letters.",
             discussion: """
-                Messages are read and judged again, deliveries go back to the outbox with their idempotency key. Without a \
-                running service, deliveries are put back at once and messages at the next start.
+                Messages are read and judged again, deliveries go back to the outbox with their idempotency key. \
+                Without a running service, deliveries are put back at once and messages at the next start.
 
                 Example: alert-router dead-letters replay 17 18
                 """)
@@ -114,13 +120,12 @@ private enum DeadLetterAction {
     static func perform(
         _ action: String, _ ids: [Int64], _ configuration: ConfigurationOptions, _ output: OutputOptions
     ) async throws {
-        guard !ids.isEmpty else { throw CommandFailure(.usage, "give at least one id") }
         let answer = try await StoreAccess.command(
             .object([
                 "command": .string("dead_letters.\(action)"), "ids": .array(ids.map { .integer($0) }),
                 "by": .string(StoreAccess.person),
             ]), configuration)
-        output.print(answer) {
+        output.show(answer) {
             for result in answer["results"]?.elements ?? [] {
                 Output.line("\(result["id"]?.intValue ?? 0): \(result["text"]?.stringValue ?? "")")
             }
@@ -148,9 +153,8 @@ enum DeadLetterText {
         if let rowKey = letter.rowKey { lines.append("row key      \(rowKey)") }
         if let row = letter.outboxId { lines.append("outbox row   \(row)") }
         if let by = letter.settledBy { lines.append("settled by   \(by)") }
-        lines.append(
-            "bytes        \(letter.areBytesDropped ? "not kept: the position says where they are" : "\(letter.byteCount)")"
-        )
+        let bytes = letter.areBytesDropped ? "not kept: the position says where they are" : "\(letter.byteCount)"
+        lines.append("bytes        \(bytes)")
         if isRaw {
             if let key = letter.key { lines.append("key          \(String(decoding: key, as: UTF8.self))") }
             if let value = letter.value { lines.append("value        \(String(decoding: value, as: UTF8.self))") }

@@ -9,8 +9,8 @@ struct PublishCommand: AsyncParsableCommand {
         commandName: "publish",
         abstract: "Produces the lines of a file to a topic.",
         discussion: """
-            Each line is {"key":…,"headers":…,"value":…}; the value's bytes are sent exactly as they stand. A line's own \
-            topic, partition_hint and timestamp are used where --topic does not say otherwise.
+            Each line is {"key":…,"headers":…,"value":…}; the value's bytes are sent exactly as they stand. A \
+            line's own topic, partition_hint and timestamp are used where --topic does not say otherwise.
 
             Example: alert-router publish changes.ndjson --topic fabric.gold.gld_fact_quality
             """)
@@ -19,7 +19,10 @@ struct PublishCommand: AsyncParsableCommand {
     @Option(help: "The topic.") var topic: String?
     @Option(help: "Brokers, host:port; without it those of the configuration.") var brokers: String?
     @OptionGroup var configuration: ConfigurationOptions
+    @OptionGroup var output: OutputOptions
 
+    /// How long the brokers may take for a message before publishing gives up.
+    private static let brokersMaxMilliseconds = 60_000
     /// Messages handed over together: large enough that waiting for their reports costs nothing.
     private static let batchCount = 5000
 
@@ -31,57 +34,87 @@ struct PublishCommand: AsyncParsableCommand {
             properties = try KafkaSettings.properties(LoadedConfiguration.read(path: configuration.config))
         }
         properties["client.id"] = "alert-router-publish"
-        let kafka: KafkaConfiguration
-        do { kafka = try KafkaConfiguration(properties: properties) } catch {
-            throw CommandFailure(.inputIsWrong, error.description)
+        if properties["message.timeout.ms"] == nil {
+            properties["message.timeout.ms"] = "\(PublishCommand.brokersMaxMilliseconds)"
         }
-        let producer = try KafkaProducer(
-            configuration: kafka, metrics: MetricsRegistry(), logger: Logger(label: "publish"))
-        var reader: PublishLineReader
-        do { reader = try PublishLineReader(path: file) } catch {
+        let clock = SystemWallClock()
+        let start = clock.now()
+        var count = 0
+        do {
+            var reader = try PublishLineReader(path: file)
+            let producer = try KafkaProducer(
+                configuration: KafkaConfiguration(properties: properties), metrics: MetricsRegistry(),
+                logger: Logger(label: "publish") { label in
+                    LogOutput(label: label, isJSON: false, level: .warning, clock: clock)
+                })
+            let result: Result<Void, any Error>
+            do { result = .success(try await publish(&reader, producer, &count)) } catch { result = .failure(error) }
             await producer.shutdown()
-            throw CommandFailure(.inputIsWrong, error.description)
+            if isProgressShown { Output.line() }
+            try result.get()
+        } catch let error as KafkaError {
+            let place = error.code == .malformedLine ? "\(file): " : ""
+            throw CommandFailure(.inputIsWrong, place + error.message, help: PublishCommand.help(count, error))
         }
-        let result: Result<Int, any Error>
-        do { result = .success(try await publish(&reader, producer)) } catch { result = .failure(error) }
-        await producer.shutdown()
-        if Output.isTerminal { Output.line() }
-        switch result {
-        case .success(let count): Output.line("published \(count) messages")
-        case .failure(let error as KafkaError): throw CommandFailure(.inputIsWrong, error.description)
-        case .failure(let error): throw error
+        let seconds = max(0.001, Double(clock.now().milliseconds(since: start)) / 1000)
+        let rate = Int64(Double(count) / seconds)
+        output.show(.object(["published": .integer(count), "messages_per_second": .integer(rate)])) {
+            Output.line("published \(count) \(count == 1 ? "message" : "messages"), \(rate) messages/s")
         }
     }
 
-    private func publish(_ reader: inout PublishLineReader, _ producer: KafkaProducer) async throws -> Int {
+    private var isProgressShown: Bool { Output.isTerminal && output.output == .text }
+
+    private static func help(_ count: Int, _ error: KafkaError) -> String? {
+        switch error.code {
+        case .malformedLine: "\(count) messages before it were published; correct the line and publish the rest"
+        case .unreadableFile: nil
+        default: "\(count) messages were published; look at the brokers and at kafka.properties"
+        }
+    }
+
+    private func publish(
+        _ reader: inout PublishLineReader, _ producer: KafkaProducer, _ sent: inout Int
+    ) async throws {
         let clock = SystemWallClock()
         let start = clock.now()
-        var sent = 0
         var batch: [ProducerMessage] = []
         var isAtEnd = false
         while !isAtEnd {
-            if let line = try reader.next() {
+            var line: PublishLine?
+            do { line = try reader.next() } catch {
+                // The lines before the wrong one are published: what is counted is what was sent.
+                try await send(&batch, producer, &sent)
+                throw error
+            }
+            if let line {
                 guard let target = topic ?? line.topic else {
                     throw CommandFailure(
-                        .usage, "\(file):\(reader.lineNumber): the line names no topic", "  help: pass --topic")
+                        .usage, "\(file):\(reader.lineNumber): the line names no topic", help: "pass --topic")
                 }
                 batch.append(line.message(topic: target, partition: nil))
             } else {
                 isAtEnd = true
             }
             guard batch.count >= PublishCommand.batchCount || isAtEnd, !batch.isEmpty else { continue }
-            for report in try await producer.send(batch) {
-                if case .failure(let error) = report.result { throw error }
-            }
-            sent += batch.count
-            batch.removeAll(keepingCapacity: true)
+            try await send(&batch, producer, &sent)
             progress(sent, read: reader.readByteCount, of: reader.byteCount, since: start, clock: clock)
         }
-        return sent
+    }
+
+    private func send(
+        _ batch: inout [ProducerMessage], _ producer: KafkaProducer, _ sent: inout Int
+    ) async throws {
+        guard !batch.isEmpty else { return }
+        for report in try await producer.send(batch) {
+            if case .failure(let error) = report.result { throw error }
+            sent += 1
+        }
+        batch.removeAll(keepingCapacity: true)
     }
 
     private func progress(_ sent: Int, read: Int, of total: Int?, since start: Timestamp, clock: SystemWallClock) {
-        guard Output.isTerminal else { return }
+        guard isProgressShown else { return }
         let seconds = max(0.001, Double(clock.now().milliseconds(since: start)) / 1000)
         let share = total.map { $0 == 0 ? 1 : Double(read) / Double($0) } ?? 0
         let filled = Int(share * 30)

@@ -11,8 +11,8 @@ struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Runs the alert worker until it is stopped.",
         discussion: """
-            SIGTERM ends it orderly within 10 s; SIGHUP reloads configuration, rules, receivers and secrets, and keeps the \
-            last good ones when something is wrong.
+            SIGTERM ends it orderly within 10 s; SIGHUP reloads configuration, rules, receivers and secrets, and keeps \
+            the last good ones when something is wrong.
 
             Example: alert-router run --config alert-router.yaml
             """)
@@ -28,9 +28,8 @@ struct RunCommand: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let loaded = LoadedConfiguration.load(path: configuration.config, secrets: .resolve)
         guard let rules = loaded.rules, let settings = loaded.configuration else {
-            let sorted = loaded.diagnostics.sorted { $0.position < $1.position }
             throw CommandFailure(
-                .inputIsWrong, lines: sorted.map { $0.rendered(source: loaded.sources[$0.position.file]) })
+                .inputIsWrong, lines: DiagnosticReport.lines(loaded.diagnostics, sources: loaded.sources))
         }
         let clock = SystemWallClock()
         let logger = Logger(label: "alert-router") { label in
@@ -100,7 +99,9 @@ enum ServiceRunner {
                 return nil
             }
             defer { group.cancelAll() }
-            return try await group.next() ?? nil
+            guard let lock = try await group.next() ?? nil else { return nil }
+            logger.notice("the store is free: taking over", metadata: ["store": "\(location.folder)"])
+            return lock
         }
     }
 
@@ -108,8 +109,10 @@ enum ServiceRunner {
     private static func failure(for error: any Error) -> any Error {
         switch error {
         case let error as CommandFailure: return error
-        case let error as StoreError:
-            return CommandFailure(error.code == .locked ? .serviceUnreachable : .inputIsWrong, error.message)
+        case let error as StoreError where error.code == .locked:
+            return CommandFailure(
+                .serviceUnreachable, error.message, help: "end it first, or wait for its end with --standby")
+        case let error as StoreError: return CommandFailure(.inputIsWrong, error.message)
         default: return CommandFailure(.inputIsWrong, "\(error)")
         }
     }
@@ -119,29 +122,47 @@ enum ServiceRunner {
 actor SignalInbox {
     private var service: RouterService?
     private var isStopped = false
-    private var waiters: [CheckedContinuation<Void, Never>] = []
+    /// A SIGHUP came before there was a service; what it asked to be read may have been read before.
+    private var isReloadWanted = false
+    private var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
+    private var waiterCount = 0
     private var reload: Task<Void, Never>?
 
     func connect(_ service: RouterService) {
         self.service = service
         if isStopped { service.stop() }
+        if isReloadWanted { receive(.sighup) }
     }
 
     func receive(_ signal: UnixSignal) {
         if signal == .sighup {
-            guard let service else { return }
+            guard let service else {
+                isReloadWanted = true
+                return
+            }
             // A reload takes a while and signals must go on being heard; requests meanwhile are joined by the service.
             reload = Task { await service.reload() }
             return
         }
         isStopped = true
         service?.stop()
-        for waiter in waiters { waiter.resume() }
-        waiters = []
+        for waiter in waiters.values { waiter.resume() }
+        waiters = [:]
     }
 
+    /// Returns when the process is asked to end, or the task is cancelled.
     func waitForStop() async {
-        if isStopped { return }
-        await withCheckedContinuation { waiters.append($0) }
+        waiterCount += 1
+        let number = waiterCount
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                if isStopped || Task.isCancelled { return continuation.resume() }
+                waiters[number] = continuation
+            }
+        } onCancel: {
+            Task { await self.endWaiting(number) }
+        }
     }
+
+    private func endWaiting(_ number: Int) { waiters.removeValue(forKey: number)?.resume() }
 }

@@ -8,7 +8,8 @@ enum StoreAccess {
     /// Who acts, as the store notes it.
     static var person: String {
         let environment = ProcessInfo.processInfo.environment
-        return environment["SUDO_USER"] ?? environment["USER"] ?? "uid \(getuid())"
+        if let name = environment["SUDO_USER"] ?? environment["USER"] ?? environment["LOGNAME"] { return name }
+        return getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "uid \(getuid())"
     }
 
     /// The store's place, by the configuration; only that key of it has to be right.
@@ -25,15 +26,20 @@ enum StoreAccess {
         } catch let error as StoreError where error.code == .notFound {
             throw CommandFailure(
                 .inputIsWrong, "there is no store in \(location.folder)",
-                "  help: 'alert-router run' makes it at its first start")
+                help: "'alert-router run' makes it at its first start")
         } catch let error as StoreError {
-            throw CommandFailure(.inputIsWrong, error.description)
+            throw CommandFailure(.inputIsWrong, error.message)
         }
     }
 
     /// Sends a command to the service; without one, acts on the store itself.
     static func command(_ request: JSON, _ options: ConfigurationOptions) async throws -> JSON {
         let location = try location(options)
+        guard FileManager.default.fileExists(atPath: location.databasePath) else {
+            throw CommandFailure(
+                .inputIsWrong, "there is no store in \(location.folder)",
+                help: "'alert-router run' makes it at its first start")
+        }
         do {
             switch try ControlClient.route(for: location) {
             case .service(let holder):
@@ -44,10 +50,10 @@ enum StoreAccess {
             }
         } catch let error as StoreError where error.code == .noAnswer {
             throw CommandFailure(
-                .serviceUnreachable, "the service holds the store but does not answer: \(error.message)",
-                "  help: look at its log; a service that is starting or draining does not answer")
+                .serviceUnreachable, "the service holds the store in \(location.folder) but does not answer",
+                help: "look at its log; a service that is starting or draining does not answer")
         } catch let error as StoreError {
-            throw CommandFailure(.inputIsWrong, error.description)
+            throw CommandFailure(.inputIsWrong, error.message)
         } catch let error as JSON.ParseError {
             throw CommandFailure(.serviceUnreachable, "the service's answer cannot be read: \(error)")
         }
@@ -98,6 +104,9 @@ enum OfflineCommands {
         guard let letter = try transaction.deadLetter(id: id) else {
             throw StoreError(.conflict, "there is no dead letter \(id)", systemCode: nil)
         }
+        guard letter.state == .open else {
+            throw StoreError(.conflict, "dead letter \(id) is \(letter.state.rawValue)", systemCode: nil)
+        }
         guard isReplay else {
             if let row = letter.outboxId {
                 try transaction.settle(
@@ -114,9 +123,6 @@ enum OfflineCommands {
             try transaction.settleDeadLetter(id: id, state: .replayed, by: by, at: now)
             return "back in the outbox; it is sent when the service runs"
         }
-        guard letter.state == .open else {
-            throw StoreError(.conflict, "dead letter \(id) is \(letter.state.rawValue)", systemCode: nil)
-        }
         try transaction.setMeta("\(ReplayRequests.prefix)\(id)", Array(by.utf8))
         return "noted; it is read and judged at the next start"
     }
@@ -125,4 +131,26 @@ enum OfflineCommands {
 /// Replays of messages that were asked for while no service ran.
 enum ReplayRequests {
     static let prefix = "alert.replay."
+}
+
+/// Who looked at the bytes of messages, which may hold personal data: a file beside the store.
+enum RawAccessLog {
+    /// Larger than this, it becomes `.1` and a new one begins: some 10,000 looks.
+    private static let byteCountMax = 1 << 20
+
+    /// Notes a look before the bytes are shown.
+    /// - Throws: ``CommandFailure`` where it cannot be noted; then nothing may be shown.
+    static func note(letter: Int64, by person: String, at: Timestamp, in location: StoreLocation) throws {
+        let path = "\(location.folder)/raw-access.log"
+        var status = stat()
+        if stat(path, &status) == 0, status.st_size > byteCountMax { rename(path, path + ".1") }
+        let line = Array("\(at) \(person) dead letter \(letter)\n".utf8)
+        let file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
+        defer { if file >= 0 { close(file) } }
+        guard file >= 0, write(file, line, line.count) == line.count else {
+            throw CommandFailure(
+                .inputIsWrong, "the look could not be noted in \(path): \(String(cString: strerror(errno)))",
+                help: "bytes of messages are shown to those only who may write there")
+        }
+    }
 }

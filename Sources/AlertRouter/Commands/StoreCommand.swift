@@ -13,14 +13,15 @@ struct StoreCommand: AsyncParsableCommand {
             discussion: "Example: alert-router store backup /var/backups/alert-router.db")
 
         @OptionGroup var configuration: ConfigurationOptions
+        @OptionGroup var output: OutputOptions
         @Argument(help: "The file to write; it must not exist.") var file: String
 
         func run() async throws {
             let store = try StoreAccess.reading(configuration)
             do { try store.backup(to: file) } catch let error as StoreError {
-                throw CommandFailure(.inputIsWrong, error.description)
+                throw CommandFailure(.inputIsWrong, "\(file) could not be written: \(error.message)")
             }
-            Output.line("the store is backed up to \(file)")
+            output.show(.object(["backup": .string(file)])) { Output.line("the store is backed up to \(file)") }
         }
     }
 
@@ -34,16 +35,25 @@ struct StoreCommand: AsyncParsableCommand {
                 """)
 
         @OptionGroup var configuration: ConfigurationOptions
+        @OptionGroup var output: OutputOptions
         @Argument(help: "The backup.") var file: String
 
         func run() async throws {
             let location = try StoreAccess.location(configuration)
             do {
                 try StoreRestore.restore(from: file, to: location, now: SystemWallClock().now())
+            } catch let error as StoreError where error.code == .locked {
+                throw CommandFailure(.inputIsWrong, error.message, help: "stop the service, restore, start it again")
+            } catch let error as StoreError where error.code == .corrupt {
+                throw CommandFailure(
+                    .inputIsWrong, "\(file) is no backup of a store, or it is damaged; nothing was changed")
             } catch let error as StoreError {
-                throw CommandFailure(.inputIsWrong, error.description)
+                throw CommandFailure(.inputIsWrong, "\(error.message)", help: "nothing was changed")
             }
-            Output.line("the store in \(location.folder) is restored from \(file)")
+            output.show(.object(["restored": .string(location.folder), "from": .string(file)])) {
+                Output.line("the store in \(location.folder) is restored from \(file)")
+                Output.line("what was there before stays beside it as \(location.databasePath).replaced")
+            }
         }
     }
 
@@ -62,7 +72,7 @@ struct StoreCommand: AsyncParsableCommand {
                 "problems": .array(check.problems.map { .string($0) }),
                 "counts": .object(check.counts.map { JSON.Member($0.name, .integer($0.count)) }),
             ])
-            output.print(json) {
+            output.show(json) {
                 for (name, count) in check.counts { Output.line("\(name): \(count)") }
                 for problem in check.problems { Output.line("problem: \(problem)") }
                 if check.problems.isEmpty { Output.line("the store is sound") }

@@ -1,7 +1,10 @@
 import AlertWorker
+import Channels
 import ConfigFiles
 import Core
 import Foundation
+import HTTPTransport
+import KafkaClient
 import RuleEngine
 import Store
 
@@ -27,13 +30,22 @@ struct LoadedConfiguration {
         var loaded = LoadedConfiguration(
             path: path, configuration: configuration, rules: nil, diagnostics: reader.diagnostics,
             sources: [file.file: file.source.text], resolver: .system(baseDirectory: folder))
+        if !FileManager.default.fileExists(atPath: path), loaded.diagnostics.count == 1 {
+            loaded.diagnostics[0].help =
+                "name the configuration with --config; deploy/alert-router.example.yaml shows one, 'alert-router demo' "
+                + "needs none"
+        }
         guard let configuration else { return loaded }
         let rules = LoadedRules.load(
             folder: LoadedConfiguration.resolve(configuration.rulesFolder, in: folder),
             receivers: configuration.receivers.map(\.name))
         loaded.diagnostics += rules.diagnostics
         loaded.sources.merge(rules.sources) { own, _ in own }
-        if secrets == .resolve { loaded.diagnostics += configuration.secretProblems(loaded.resolver, file: file.file) }
+        if secrets == .resolve {
+            let missing = configuration.secretProblems(loaded.resolver, file: file.file)
+            loaded.diagnostics += missing
+            if missing.isEmpty { loaded.diagnostics += configuration.valueProblems(loaded.resolver, file: file.file) }
+        }
         let hasErrors = loaded.diagnostics.contains { $0.level == .error }
         loaded.rules = hasErrors ? nil : rules.rules
         return loaded
@@ -110,8 +122,42 @@ extension RouterConfiguration {
                 _ = try text.resolve(resolver)
                 return nil
             } catch {
-                return error.diagnostic(file: file)
+                var diagnostic = error.diagnostic(file: file)
+                diagnostic.help = "secrets come from the service's environment (${env:NAME}) or a file (${file:path})"
+                return diagnostic
             }
         }
+    }
+
+    /// Values that can be judged only when their secrets are there: addresses and properties of librdkafka.
+    func valueProblems(_ resolver: SecretResolver, file: String) -> [Diagnostic] {
+        let top = SourcePosition(file: file, line: 1, column: 1)
+        func problem(_ code: String, _ message: String, _ position: SourcePosition?, _ length: Int) -> Diagnostic {
+            var diagnostic = Diagnostic(code: code, message: message, position: position ?? top)
+            diagnostic.length = length
+            return diagnostic
+        }
+        var problems: [Diagnostic] = []
+        for receiver in receivers {
+            guard case .teams(let teams) = receiver.settings, let text = teams.url else { continue }
+            do { _ = try TeamsReceiverConfiguration.address(try text.resolve(resolver)) } catch {
+                problems.append(problem(ProgramCode.address, "\(error)", text.position, 1))
+            }
+        }
+        if let text = heartbeat?.url {
+            do { _ = try HTTPURL(try text.resolve(resolver).reveal()) } catch {
+                problems.append(problem(ProgramCode.address, "\(error)", text.position, 1))
+            }
+        }
+        // The mechanism is judged together with 'oauth', when the client is made.
+        for (name, value) in kafka.properties where !["sasl.mechanism", "sasl.mechanisms"].contains(name.value) {
+            do {
+                _ = try KafkaConfiguration(properties: [name.value: try value.resolve(resolver).reveal()])
+            } catch {
+                let message = (error as? KafkaError)?.message ?? "\(error)"
+                problems.append(problem(ProgramCode.property, message, name.node.position, name.node.length))
+            }
+        }
+        return problems
     }
 }

@@ -6,4 +6,8 @@ enum ProgramCode {
     static let outOfRange = "A002"
     /// A file or folder cannot be read.
     static let unreadable = "A003"
+    /// librdkafka refuses a property.
+    static let property = "A004"
+    /// An address that cannot be used.
+    static let address = "A005"
 }

@@ -24,8 +24,8 @@ struct ReceiverConfiguration {
             "channel", "What kind of receiver it is.", among: Channel.allCases.map { ($0.rawValue, $0) })
         if mapping.isDescribing {
             // The schema has the keys of every channel; the decoder tells which belong to which.
-            _ = TeamsReceiverConfiguration(mapping, name: name)
-            _ = EmailReceiverConfiguration(mapping, name: name)
+            mapping.describeVariant { _ = TeamsReceiverConfiguration(mapping, name: name) }
+            mapping.describeVariant { _ = EmailReceiverConfiguration(mapping, name: name) }
         }
         switch channel {
         case .teams: settings = .teams(TeamsReceiverConfiguration(mapping, name: name))

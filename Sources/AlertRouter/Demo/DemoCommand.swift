@@ -13,8 +13,8 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract: "Plays sample tables of a plant through the router, on this machine only.",
         discussion: """
-            Starts a Kafka cluster in this process, a Teams webhook and a mail server on loopback, and the router with the \
-            sample rules; then plays the change events of four Gold tables and prints what arrives.
+            Starts a Kafka cluster in this process, a Teams webhook and a mail server on loopback, and the router with \
+            the sample rules; then plays the change events of four Gold tables and prints what arrives.
 
             Example: alert-router demo --speed 100
             """)

@@ -24,7 +24,7 @@ enum KafkaSettings {
         do {
             return try KafkaConfiguration(properties: try properties(loaded), tokenSource: tokens)
         } catch let error as KafkaError {
-            throw CommandFailure(.inputIsWrong, error.description, "  help: look at kafka.properties in \(loaded.path)")
+            throw CommandFailure(.inputIsWrong, error.description, help: "look at kafka.properties in \(loaded.path)")
         }
     }
 }

@@ -41,9 +41,12 @@ final class RouterService: Sendable {
     private let console: ConsoleServer?
     private let heartbeat: HeartbeatSender?
     private let logger: Logger
-    private let reloads = Mutex<Bool>(false)
+    private let reloads = Mutex(ReloadState.idle)
     private let clockWasFine = Atomic<Bool>(true)
     private let isStopRequested = Atomic<Bool>(false)
+
+    /// Whether configuration is being read, and whether it was asked for again meanwhile.
+    private enum ReloadState { case idle, reading, wantedAgain }
 
     /// Builds the service under a lock of the store that the caller took; nothing runs until ``run()``.
     init(
@@ -115,7 +118,8 @@ final class RouterService: Sendable {
 
     private let rulesNow: CurrentRules
 
-    /// Runs until ``stop()`` or a failure; returns after everything decided is stored and attempts under way have ended.
+    /// Runs until ``stop()`` or a failure; returns after everything decided is stored and attempts under way have
+    /// ended.
     func run() async throws {
         let control = try ControlServer(
             path: store.location.socketPath(environment: ProcessInfo.processInfo.environment),
@@ -131,6 +135,7 @@ final class RouterService: Sendable {
             group.addTask { [dispatcher] in await dispatcher.run() }
             if let heartbeat { group.addTask { await heartbeat.run() } }
             group.addTask { [self] in await keepHouse() }
+            group.addTask { [self] in await noteRules() }
             group.addTask { [self] in await replayRequested() }
             do { try await worker.run() } catch {
                 // Being stopped before everything was ready is no failure.
@@ -174,19 +179,31 @@ final class RouterService: Sendable {
 
     // MARK: - Reload
 
-    /// Reads configuration, rules and secrets anew; on any error the last good ones stay. Requests meanwhile are joined.
+    /// Reads configuration, rules and secrets anew; on any error the last good ones stay. Requests meanwhile are
+    /// joined.
     func reload() async {
-        let isFirst = reloads.withLock { isWanted in
-            defer { isWanted = true }
-            return !isWanted
+        let isFirst = reloads.withLock { state in
+            defer { state = state == .idle ? .reading : .wantedAgain }
+            return state == .idle
         }
         guard isFirst else { return }
-        defer { reloads.withLock { $0 = false } }
+        // A request that came while files were read may be about an edit that was not seen: it is read once more.
+        var isWanted = true
+        while isWanted {
+            await reloadOnce()
+            isWanted = reloads.withLock { state in
+                defer { state = state == .wantedAgain ? .reading : .idle }
+                return state == .wantedAgain
+            }
+        }
+    }
+
+    private func reloadOnce() async {
         let loaded = LoadedConfiguration.load(path: configurationPath, secrets: .resolve)
         let problems = loaded.diagnostics.filter { $0.level == .error }
         guard let rules = loaded.rules, let configuration = loaded.configuration else {
             let first = problems.first.map { "\($0.position): \($0.message)" } ?? "the configuration cannot be used"
-            return refuse("\(problems.count) errors, the first: \(first)")
+            return refuse(problems.count == 1 ? first : "\(DiagnosticReport.errorCount(problems)), the first: \(first)")
         }
         do {
             let fresh = try destinations.make(loaded)
@@ -196,6 +213,7 @@ final class RouterService: Sendable {
             do {
                 let reply = try await worker.perform(.reload(rules: rules, receivers: directory))
                 dispatcher.replace(destinations: fresh)
+                try await store.write(byteCount: 1024) { try LoadedRuleHashes.write(rules, in: $0) }
                 if case .done(let text) = reply { logger.notice("reloaded", metadata: ["result": "\(text)"]) }
                 worker.report(HealthFact(component: "reload", subject: "configuration", isHealthy: true, detail: ""))
             } catch {
@@ -224,6 +242,16 @@ final class RouterService: Sendable {
     }
 
     // MARK: - Housekeeping
+
+    /// Notes which rules are loaded, for 'rules plan'.
+    private func noteRules() async {
+        do {
+            let rules = rulesNow.current.rules
+            try await store.write(byteCount: 1024) { try LoadedRuleHashes.write(rules, in: $0) }
+        } catch {
+            logger.warning("the loaded rules could not be noted", metadata: ["error": "\(error)"])
+        }
+    }
 
     /// Removes what is older than the retention allows, in small slices, once a minute.
     private func keepHouse() async {

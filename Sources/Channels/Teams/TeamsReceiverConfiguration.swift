@@ -6,7 +6,7 @@ internal import Templates
 
 /// The settings of a receiver of kind `teams`.
 ///
-/// Diagnostics: `T001` an address that is no Workflows webhook, `T002` an unknown locale or time zone.
+/// Diagnostics: `M006` an unknown locale or time zone.
 public struct TeamsReceiverConfiguration: Sendable {
     public var name: String
     /// The webhook's address: whoever has it can post, so it is a secret.
@@ -36,7 +36,7 @@ public struct TeamsReceiverConfiguration: Sendable {
         policy = TeamsReceiverConfiguration.policy(mapping)
         guard !mapping.isDescribing else { return }
         for problem in RenderLocale.problems(locale: locale, timeZone: timeZone) {
-            mapping.report("T002", problem, at: mapping.has("timezone") ? "timezone" : "locale")
+            mapping.report("M006", problem, at: mapping.has("timezone") ? "timezone" : "locale")
         }
     }
 

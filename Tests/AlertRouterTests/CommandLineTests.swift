@@ -1,0 +1,144 @@
+import Foundation
+import Testing
+
+/// Goal: what the program says and how it exits is what its help and pages promise. Method: the built program.
+@Suite(.enabled(if: Program.isBuilt), .timeLimit(.minutes(2))) struct CommandLineTests {
+    @Test func `every command has help with an example`() async throws {
+        let folder = try Workspace()
+        let commands = [
+            [], ["demo"], ["run"], ["check"], ["rules"], ["rules", "check"], ["rules", "plan"], ["alerts"],
+            ["alerts", "list"], ["alerts", "show"], ["dead-letters"], ["dead-letters", "list"],
+            ["dead-letters", "show"],
+            ["dead-letters", "replay"], ["dead-letters", "discard"], ["store"], ["store", "backup"],
+            ["store", "restore"], ["store", "check"], ["publish"], ["schema"],
+        ]
+        var text = ""
+        for command in commands {
+            let result = try await Program.run(command + ["--help"], in: folder.path)
+            #expect(result.code == 0 && result.errors.isEmpty, "\(command): \(result.errors)")
+            let isGroup = ["rules", "alerts", "dead-letters", "store"].contains(command.last)
+            #expect(command.isEmpty || isGroup || result.output.contains("Example: alert-router"), "\(command)")
+            text +=
+                "$ " + (["alert-router"] + command + ["--help"]).joined(separator: " ") + "\n" + result.output + "\n"
+        }
+        try Golden.expect(text, "help.golden")
+    }
+
+    @Test(arguments: [
+        "bogus", "alerts --bogus", "alerts list --limit x", "alerts list --limit 0", "alerts list --severity loud",
+        "alerts show", "check --output yaml", "dead-letters replay", "dead-letters list --kind letters", "publish",
+        "run --config", "demo --speed fast", "store backup", "rules check a b",
+    ])
+    func `wrong usage exits 2 and says what is expected`(line: String) async throws {
+        let folder = try Workspace()
+        let result = try await Program.run(line.split(separator: " ").map(String.init), in: folder.path)
+        #expect(result.code == 2)
+        #expect(result.output.isEmpty)
+        #expect(result.errors.lowercased().hasPrefix("error: "), "\(result.errors)")
+    }
+
+    @Test func `wrong files exit 1 with place, caret and help`() async throws {
+        let folder = try Workspace()
+        let tables = try String(contentsOfFile: Program.root + "/rules/tables.yaml", encoding: .utf8)
+        try folder.write(tables, to: "rules/tables.yaml")
+        try folder.write(
+            """
+            table: gld_fact_quality
+            owner: quality
+            rules:
+              - name: line-defect-rate
+                key: [plant, line]
+                whn: after.defect_rate > 0.05
+                severity:
+                  warning: {when: after.defct_rate > 0.02, reset: after.defect_rate < 0.015}
+                  critical: {when: 'after.status > 3'}
+                notify: [nobody]
+            """, to: "rules/quality.yaml")
+        try folder.write(
+            """
+            store: state
+            kafka:
+              brokers: [127.0.0.1:9]
+              topics: [fabric.gold.gld_fact_quality]
+              properties: {fetch.wait.max.ms: soon, no.such.property: 1}
+            receivers:
+              - {name: quality, channel: teams, url: "${env:NO_SUCH_VARIABLE}", locale: de_DE, timezone: Europe/Berlin}
+            default_receiver: qualty
+            operator: quality
+            """, to: "alert-router.yaml")
+        var text = ""
+        for line in [
+            "check --config missing.yaml", "check", "rules check rules", "rules check rules --output json",
+            "rules check nowhere", "rules plan", "alerts list", "store check --config missing.yaml --output json",
+            "run", "publish missing.ndjson --brokers 127.0.0.1:9",
+        ] {
+            let result = try await Program.run(line.split(separator: " ").map(String.init), in: folder.path)
+            #expect(result.code == 1, "\(line)")
+            text += "$ alert-router \(line)\n\(result.transcript)\n"
+        }
+        try Golden.expect(text, "wrong-files.golden")
+    }
+
+    @Test func `addresses and properties are checked before anything starts`() async throws {
+        let folder = try Workspace()
+        try folder.write("tables: {t: {row_key: [id], columns: {id: int}}}\n", to: "rules/tables.yaml")
+        try folder.write(
+            """
+            kafka:
+              brokers: [127.0.0.1:9]
+              topics: [t]
+              properties: {fetch.wait.max.ms: soon, no.such.property: 1}
+            receivers:
+              - {name: a, channel: teams, url: "${env:CONNECTOR}", locale: en_GB, timezone: UTC}
+            default_receiver: a
+            operator: a
+            heartbeat: {url: "${env:BEAT}"}
+            """, to: "alert-router.yaml")
+        let secrets = [
+            "CONNECTOR": "https://contoso.webhook.office.com/webhookb2/s3cr3t", "BEAT": "ftp://s3cr3t.example.com/",
+        ]
+        let result = try await Program.run(["check"], in: folder.path, environment: secrets)
+        #expect(result.code == 1)
+        #expect(!result.transcript.contains("s3cr3t"))
+        try Golden.expect(result.transcript, "wrong-values.golden")
+    }
+
+    @Test func `the sample configuration and the sample rules are right`() async throws {
+        let dummies = [
+            "TEAMS_QUALITY_URL": "https://example.api.powerplatform.com/hook", "SMTP_USER": "alerts",
+            "SMTP_PASSWORD": "x",
+            "HEARTBEAT_URL": "https://heartbeat.example.com/1", "EVENT_HUBS_CONNECTION": "Endpoint=sb://x.example/;",
+        ]
+        let check = try await Program.run(
+            ["check", "--config", "deploy/alert-router.example.yaml"], in: Program.root, environment: dummies)
+        #expect(check.code == 0, "\(check.errors)")
+        let rules = try await Program.run(["rules", "check", "rules"], in: Program.root)
+        #expect(rules.code == 0, "\(rules.errors)")
+    }
+
+    @Test func `the committed schemas are those of the decoders`() async throws {
+        let folder = try Workspace()
+        let result = try await Program.run(["schema", "--folder", folder.path + "/s"], in: folder.path)
+        #expect(result.code == 0)
+        for name in ["alert-router", "rules", "tables"] {
+            let file = "\(name).schema.json"
+            let written = try String(contentsOfFile: folder.path + "/s/" + file, encoding: .utf8)
+            let kept = try String(contentsOfFile: Program.root + "/schema/" + file, encoding: .utf8)
+            #expect(written == kept, "schema/\(file) is old: run 'alert-router schema --folder schema'")
+        }
+    }
+
+    @Test func `a closed pipe ends the program quietly`() async throws {
+        let folder = try Workspace()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        let path = try #require(Program.path)
+        process.arguments = ["-c", "'\(path)' --help | head -1 >/dev/null; test ${PIPESTATUS[0]} -ne 134"]
+        process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            process.terminationHandler = { _ in continuation.resume() }
+            do { try process.run() } catch { continuation.resume() }
+        }
+        #expect(process.terminationStatus == 0)
+    }
+}

@@ -1,0 +1,216 @@
+import Foundation
+import Synchronization
+import Testing
+
+/// The built program `alert-router`, as a user would start it.
+enum Program {
+    /// Beside the test bundle; nil where it was not built.
+    static let path: String? = {
+        let bundle = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        let path = bundle.deletingLastPathComponent().appendingPathComponent("alert-router").path
+        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
+    }()
+
+    static let isBuilt: Bool = {
+        if path == nil { FileHandle.standardError.write(Data("alert-router is not built beside the tests\n".utf8)) }
+        return path != nil
+    }()
+
+    /// The package's root, where `rules/`, `schema/` and `deploy/` are.
+    static let root = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+
+    /// What a run of the program left.
+    struct Result {
+        var code: Int32
+        var output: String
+        var errors: String
+        /// Everything, as a terminal would show it, and the exit code.
+        var transcript: String { output + errors + "[exit \(code)]\n" }
+    }
+
+    /// Runs the program to its end.
+    static func run(
+        _ arguments: [String], in folder: String, environment: [String: String] = [:]
+    ) async throws -> Result {
+        let process = try process(arguments, in: folder, environment: environment)
+        let name = folder + "/.run-\(UUID().uuidString)"
+        for suffix in [".out", ".err"] { try Data().write(to: URL(fileURLWithPath: name + suffix)) }
+        process.standardOutput = FileHandle(forWritingAtPath: name + ".out")
+        process.standardError = FileHandle(forWritingAtPath: name + ".err")
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            process.terminationHandler = { _ in continuation.resume() }
+            do { try process.run() } catch {
+                process.terminationHandler = nil
+                continuation.resume()
+            }
+        }
+        let output = try String(contentsOfFile: name + ".out", encoding: .utf8)
+        let errors = try String(contentsOfFile: name + ".err", encoding: .utf8)
+        for suffix in [".out", ".err"] { try FileManager.default.removeItem(atPath: name + suffix) }
+        return Result(code: process.terminationStatus, output: output, errors: errors)
+    }
+
+    static func process(_ arguments: [String], in folder: String, environment: [String: String]) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try #require(path))
+        process.arguments = arguments
+        process.currentDirectoryURL = URL(fileURLWithPath: folder)
+        let base = ["PATH": "/usr/bin:/bin", "COLUMNS": "80", "USER": "tester", "LC_ALL": "C.UTF-8"]
+        process.environment = base.merging(environment) { $1 }
+        process.standardInput = FileHandle.nullDevice
+        return process
+    }
+}
+
+/// The program while it runs: its log lines can be waited for, signals sent.
+final class RunningProgram: Sendable {
+    private struct State {
+        var text = ""
+        var isEnded = false
+        var code: Int32 = 0
+        var waiters: [(isMet: @Sendable (State) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+    }
+
+    struct Ended: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    private let state = Mutex(State())
+    private let processId: Int32
+
+    /// Starts it; what it logs goes to this object.
+    init(_ arguments: [String], in folder: String, environment: [String: String]) throws {
+        let process = try Program.process(arguments, in: folder, environment: environment)
+        let pipe = Pipe()
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = pipe
+        let relay = Relay()
+        pipe.fileHandleForReading.readabilityHandler = { handle in
+            let data = handle.availableData
+            if data.isEmpty { handle.readabilityHandler = nil }
+            relay.send { $0.text += String(decoding: data, as: UTF8.self) }
+        }
+        process.terminationHandler = { ended in
+            relay.send {
+                $0.isEnded = true
+                $0.code = ended.terminationStatus
+            }
+        }
+        try process.run()
+        processId = process.processIdentifier
+        relay.connect { [weak self] change in self?.update(change) }
+    }
+
+    /// Everything logged so far.
+    var log: String { state.withLock { $0.text } }
+
+    /// How often a text was logged.
+    func count(of text: String) -> Int { log.components(separatedBy: text).count - 1 }
+
+    /// Waits until a text was logged so many times.
+    /// - Throws: with the whole log, when the program ended without.
+    func wait(for text: String, times: Int = 1) async throws {
+        await wait { $0.isEnded || $0.text.components(separatedBy: text).count > times }
+        guard count(of: text) >= times else {
+            throw Ended(description: "ended without '\(text)' (\(times) times):\n\(log)")
+        }
+    }
+
+    /// Waits for the end.
+    /// - Returns: the exit code.
+    func waitForExit() async -> Int32 {
+        await wait { $0.isEnded }
+        return state.withLock { $0.code }
+    }
+
+    func send(_ signal: Int32) { kill(processId, signal) }
+
+    private func wait(_ isMet: @escaping @Sendable (State) -> Bool) async {
+        await withCheckedContinuation { continuation in
+            let isNow = state.withLock { state in
+                if isMet(state) { return true }
+                state.waiters.append((isMet, continuation))
+                return false
+            }
+            if isNow { continuation.resume() }
+        }
+    }
+
+    private func update(_ change: @Sendable (inout State) -> Void) {
+        let met = state.withLock { state in
+            change(&state)
+            let now = state
+            let met = state.waiters.filter { $0.isMet(now) }.map(\.continuation)
+            state.waiters.removeAll { $0.isMet(now) }
+            return met
+        }
+        for continuation in met { continuation.resume() }
+    }
+
+    /// Keeps what comes before the object is ready.
+    private final class Relay: Sendable {
+        private struct Link {
+            var early: [@Sendable (inout State) -> Void] = []
+            var target: (@Sendable (@Sendable (inout State) -> Void) -> Void)?
+        }
+        private let link = Mutex(Link())
+
+        func send(_ change: @escaping @Sendable (inout State) -> Void) {
+            let target = link.withLock { link in
+                if link.target == nil { link.early.append(change) }
+                return link.target
+            }
+            target?(change)
+        }
+
+        func connect(_ target: @escaping @Sendable (@Sendable (inout State) -> Void) -> Void) {
+            let early = link.withLock { link in
+                link.target = target
+                defer { link.early = [] }
+                return link.early
+            }
+            for change in early { target(change) }
+        }
+    }
+}
+
+/// A folder that is removed afterwards.
+struct Workspace: ~Copyable {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "/ar-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func write(_ text: String, to name: String) throws {
+        let file = URL(fileURLWithPath: path + "/" + name)
+        try FileManager.default.createDirectory(
+            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: file)
+    }
+}
+
+/// Texts the program prints, kept in `Golden/`; `ALERT_ROUTER_GOLDEN=write` writes them anew.
+enum Golden {
+    static func expect(_ text: String, _ name: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+        let path = Program.root + "/Tests/AlertRouterTests/Golden/" + name
+        if ProcessInfo.processInfo.environment["ALERT_ROUTER_GOLDEN"] == "write" {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        }
+        let kept = try String(contentsOfFile: path, encoding: .utf8)
+        guard text != kept else { return }
+        let lines = text.components(separatedBy: "\n")
+        let expected = kept.components(separatedBy: "\n")
+        let index = zip(lines, expected).enumerated().first { $1.0 != $1.1 }?.offset ?? min(lines.count, expected.count)
+        Issue.record(
+            """
+            \(name):\(index + 1) differs (ALERT_ROUTER_GOLDEN=write keeps the new text)
+            kept:    \(index < expected.count ? expected[index] : "(end)")
+            printed: \(index < lines.count ? lines[index] : "(end)")
+            """, sourceLocation: sourceLocation)
+    }
+}
