@@ -49,10 +49,16 @@ public struct ReceiverProfile: Sendable, Equatable {
         guard let domain = ReceiverProfile.domain(of: recipient) else {
             return Resolution(addresses: others, refusal: "the row's recipient is no mail address")
         }
-        guard domains.contains(where: { $0.lowercased() == domain }) else {
+        let isOwn = (to + others).contains { $0.lowercased() == recipient.lowercased() }
+        guard isOwn || domains.contains(where: { ReceiverProfile.covers($0.lowercased(), domain) }) else {
             return Resolution(addresses: others, refusal: "the recipient's domain '\(domain)' is not allowed")
         }
         return Resolution(addresses: [recipient], refusal: nil)
+    }
+
+    /// Whether an allowed domain covers another: `example.com` itself, `*.example.com` all below it.
+    private static func covers(_ allowed: String, _ domain: String) -> Bool {
+        allowed.hasPrefix("*.") ? domain.hasSuffix(allowed.dropFirst()) : domain == allowed
     }
 
     /// The lower-case domain of a plain mail address; nil where the text is none.

@@ -10,9 +10,9 @@ struct CrashCommand: AsyncParsableCommand {
         commandName: "crash",
         abstract: "Kills alert-router at random instants and checks what its receivers got.",
         discussion: """
-            The program runs against a mock cluster in another process and receivers in this one; the expected messages \
-            come from a state machine that shares no code with it. Exit code 1 on any violation, 2 when fewer than 80 % of \
-            the kills hit work in flight.
+            The program runs against a mock cluster in another process and receivers in this one; the expected \
+            messages come from a state machine that shares no code with it. Exit code 1 on any violation, 2 when fewer \
+            than 80 % of the kills hit work in flight.
             """)
 
     @Option(help: "How often it is killed.") var kills = 100
@@ -36,7 +36,7 @@ struct CrashCommand: AsyncParsableCommand {
             throw ExitCode(1)
         }
         await world.stop()
-        verdict.print()
+        verdict.show()
         guard verdict.violations.isEmpty else { throw ExitCode(1) }
         if folder == nil { try? FileManager.default.removeItem(atPath: place) }
         guard verdict.isCounted else { throw ExitCode(2) }

@@ -44,7 +44,7 @@ struct CrashVerdict {
     private var vanishedCount = 0
     private var replacedCount = 0
 
-    func print() {
+    func show() {
         for violation in violations.prefix(40) { BenchOutput.remark("VIOLATION \(violation)") }
         if !isCounted { BenchOutput.remark("void: too few kills hit work in flight") }
         for line in lines { BenchOutput.line(line) }

@@ -42,20 +42,24 @@ extension Worker {
         }
     }
 
-    private func gatherFacts(_ state: inout WorkerState<D>) async throws -> StartFacts {
-        let ranges: [PartitionRange]
-        let committed: [TopicPartition: Int64]
-        var atTimestamp: [TopicPartition: Int64] = [:]
+    /// What Kafka holds, and where a first start could begin.
+    private func askSource() async throws -> (
+        ranges: [PartitionRange], committed: [TopicPartition: Int64], atTimestamp: [TopicPartition: Int64]
+    ) {
         let hasStored = try store.read { try !$0.offsets().isEmpty }
         do {
-            ranges = try await source.partitions()
-            committed = hasStored ? [:] : try await source.committedOffsets()
-            if !hasStored, case .timestamp(let time)? = configuration.start.position {
-                atTimestamp = try await source.offsets(at: time)
-            }
+            let ranges = try await source.partitions()
+            guard !hasStored else { return (ranges, [:], [:]) }
+            let committed = try await source.committedOffsets()
+            guard case .timestamp(let time)? = configuration.start.position else { return (ranges, committed, [:]) }
+            return (ranges, committed, try await source.offsets(at: time))
         } catch {
             throw WorkerError(.source, "Kafka could not be asked for partitions and offsets: \(error)")
         }
+    }
+
+    private func gatherFacts(_ state: inout WorkerState<D>) async throws -> StartFacts {
+        let (ranges, committed, atTimestamp) = try await askSource()
         let keys = MetaKeys(worker: configuration.name)
         let name = configuration.name
         let fresh = state.decider

@@ -67,6 +67,23 @@ import Testing
         #expect(resolution.refusal != nil)
     }
 
+    @Test(arguments: [
+        ("anna@sub.example.com", true), ("anna@a.b.example.com", true), ("anna@example.com", false),
+        ("anna@badexample.com", false), ("ALL@other.example", true), ("desk@other.example", true),
+        ("bert@other.example", false),
+    ])
+    func `domains below an allowed one, and the receiver's own addresses, are allowed`(
+        recipient: String, isAllowed: Bool
+    ) {
+        let mail = ReceiverProfile(
+            name: "m", channel: "email", locale: "en_US", timeZone: "UTC",
+            addressing: .mail(
+                to: ["all@other.example"], allowedDomains: ["*.Example.com"], fallback: "desk@other.example"))
+        let resolution = mail.resolve(recipient: recipient, isRecipientExpected: true)
+        #expect(resolution.addresses == [isAllowed ? recipient : "desk@other.example"])
+        #expect((resolution.refusal == nil) == isAllowed)
+    }
+
     @Test func `a channel with one fixed place does not care`() {
         let teams = ReceiverProfile(
             name: "t", channel: "teams", locale: "en_US", timeZone: "UTC", addressing: .fixed)
