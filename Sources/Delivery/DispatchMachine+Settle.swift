@@ -10,11 +10,8 @@ extension DispatchMachine {
         let receiver = flight.row.receiver
         states[receiver]?.inFlightCount -= 1
         cycle.events.append(.inFlight(receiver: receiver, count: states[receiver]?.inFlightCount ?? 0))
-        // A row that somebody settled meanwhile keeps that end.
-        let stored = try transaction.outboxRow(id: finished.rowId)
-        let isOurs = stored?.state == .leased && stored?.leaseRun == run
         guard case .attempted(let report) = finished.ending else {
-            try closeUnsent(finished, flight: flight, isOurs: isOurs, transaction, now: now, cycle: &cycle)
+            try closeUnsent(finished, flight: flight, transaction, now: now, cycle: &cycle)
             return
         }
         states[receiver]?.answerSlot(recipient: flight.row.recipient, at: finished.finishedAt)
@@ -31,15 +28,16 @@ extension DispatchMachine {
         }
         judge(report.outcome, receiver: receiver, finished: finished, cycle: &cycle)
         try pause(report.outcome, receiver: receiver, at: finished.finishedAt, transaction)
-        guard isOurs else {
+        do {
+            if let body = finished.body, report.outcome.reason != nil {
+                try transaction.setBody(id: flight.row.id, body: body)
+            }
+            try end(flight.row, report: report, attempt: attempt, finished, transaction, now: now, cycle: &cycle)
+        } catch let error as StoreError where error.code == .conflict {
+            // A row that somebody settled meanwhile keeps that end.
             try transaction.insertAttempt(attempt)
             try forgetMerge(flight.row.id, transaction)
-            return
         }
-        if let body = finished.body, report.outcome.reason != nil {
-            try transaction.setBody(id: flight.row.id, body: body)
-        }
-        try end(flight.row, report: report, attempt: attempt, finished, transaction, now: now, cycle: &cycle)
     }
 
     private static func record(
@@ -64,23 +62,26 @@ extension DispatchMachine {
 
     /// The end of a claim that nothing was sent for.
     private mutating func closeUnsent(
-        _ finished: FinishedAttempt, flight: Flight, isOurs: Bool, _ transaction: any StoreTransaction,
-        now: Timestamp, cycle: inout Cycle
+        _ finished: FinishedAttempt, flight: Flight, _ transaction: any StoreTransaction, now: Timestamp,
+        cycle: inout Cycle
     ) throws {
         states[flight.row.receiver]?.giveBackSlot(recipient: flight.row.recipient)
         states[flight.row.receiver]?.breaker.probeReturned(at: now)
         if let slotId = flight.slotId { try transaction.returnLimiterSlot(id: slotId) }
-        guard isOurs else { return }
-        if case .unrenderable(let reason) = finished.ending {
-            try bury(
-                flight.row, reason: "cannot be laid out: \(reason)", isAmbiguous: false, attempt: nil, transaction,
-                now: now, cycle: &cycle)
-        } else {
+        do {
+            if case .unrenderable(let reason) = finished.ending {
+                try bury(
+                    flight.row, reason: "cannot be laid out: \(reason)", isAmbiguous: false, attempt: nil,
+                    transaction, now: now, cycle: &cycle)
+                return
+            }
             try transaction.release(
                 id: flight.row.id,
                 OutboxRelease(
                     notBefore: now, reason: nil, isAmbiguous: false, countsAsAttempt: false,
                     waitedMilliseconds: max(0, now.milliseconds(since: finished.startedAt))), attempt: nil)
+        } catch let error as StoreError where error.code == .conflict {
+            try forgetMerge(flight.row.id, transaction)
         }
     }
 

@@ -86,6 +86,8 @@ struct DispatchMachine: Sendable {
     /// How long the rows of a lane wait that a merged row in flight speaks for, before they are looked at again.
     static let mergeWaitMilliseconds: Int64 = 500
     static let orphanSearchMilliseconds: Int64 = 60_000
+    /// What the store gives as the reason of a row whose lease died with its process.
+    static let freedReason = "the process ended during an attempt"
     static let mergeKind = "delivery.merge"
     static let pausePrefix = "delivery.pause."
 
@@ -111,6 +113,9 @@ struct DispatchMachine: Sendable {
             try recover(row: row, transaction, now: now, cycle: &cycle)
         }
         for receiver in receivers {
+            if states[receiver]?.policy.onAmbiguous == .hold {
+                try holdFreed(receiver, transaction, now: now, cycle: &cycle)
+            }
             try loadSlots(receiver, transaction, now: now)
         }
         for (key, value) in try transaction.metaEntries(prefix: DispatchMachine.pausePrefix) {
@@ -129,7 +134,7 @@ struct DispatchMachine: Sendable {
     private mutating func recover(
         row: OutboxRecord, _ transaction: any StoreTransaction, now: Timestamp, cycle: inout Cycle
     ) throws {
-        let reason = "the process ended during the attempt"
+        let reason = DispatchMachine.freedReason
         let attempt = AttemptRecord(
             outboxId: row.id, receiver: row.receiver, number: row.attemptCount + 1,
             startedAt: min(row.firstAttemptAt ?? now, now), finishedAt: now, outcome: .ambiguous, statusCode: nil,
@@ -144,6 +149,24 @@ struct DispatchMachine: Sendable {
                 OutboxRelease(
                     notBefore: now, reason: reason, isAmbiguous: true, countsAsAttempt: true, waitedMilliseconds: 0),
                 attempt: attempt)
+        }
+    }
+
+    /// The store frees leases of dead runs when it opens; what must be held is found by the reason it gives.
+    private mutating func holdFreed(
+        _ receiver: String, _ transaction: any StoreTransaction, now: Timestamp, cycle: inout Cycle
+    ) throws {
+        var beforeId: Int64?
+        while true {
+            let rows = try transaction.outboxRows(
+                state: .waiting, receiver: receiver, beforeId: beforeId, countMax: DispatchMachine.mergeRowsMax)
+            for row in rows where row.ambiguousCount > 0 && row.reason == DispatchMachine.freedReason {
+                try bury(
+                    row, reason: "\(DispatchMachine.freedReason); held, as on_ambiguous is hold", isAmbiguous: false,
+                    attempt: nil, transaction, now: now, cycle: &cycle)
+            }
+            guard rows.count == DispatchMachine.mergeRowsMax, let last = rows.last else { return }
+            beforeId = last.id
         }
     }
 

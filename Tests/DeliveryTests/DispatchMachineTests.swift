@@ -389,6 +389,26 @@ import Testing
         #expect(try harness.row(fire).supersededBy == resolve)
     }
 
+    @Test func `a row that somebody settled while it was in flight keeps that end`() throws {
+        var harness = try MachineHarness([destination()])
+        let ids = try ["l", "m"].map { try harness.add(row($0)) }
+        for (id, outcome) in zip(
+            ids, [.accepted(providerId: nil), .retryable(after: nil, reason: "503")] as [AttemptOutcome])
+        {
+            #expect(try harness.pass().contains(id) || harness.claims.contains { $0.row.id == id })
+            try harness.store.sync {
+                try $0.settle(
+                    id: id,
+                    OutboxSettlement(
+                        state: .discarded, reason: "by ops", providerId: nil, at: start, isAmbiguous: false),
+                    attempt: nil)
+            }
+            try harness.answer(id, outcome, body: "b")
+            #expect(harness.state(id) == .discarded)
+        }
+        #expect(harness.store.state.attempts.count == 2)
+    }
+
     @Test func `a reload keeps limits and pauses and closes breakers`() throws {
         let windows = [RateWindow(count: 2, duration: .seconds(60))]
         var harness = try MachineHarness([destination { $0.windows = windows }])

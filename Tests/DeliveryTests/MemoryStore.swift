@@ -133,7 +133,11 @@ extension MemoryTransaction: StoreTransaction {
         state[row: id] = row
         return row
     }
-    func setBody(id: Int64, body: [UInt8]) throws { state[row: id]?.body = body }
+    func setBody(id: Int64, body: [UInt8]) throws {
+        var row = try row(id, in: [.leased])
+        row.body = body
+        state[row: id] = row
+    }
     func supersede(id: Int64, by: Int64, reason: SupersedeReason, at: Timestamp) throws {
         var row = try row(id, in: [.waiting])
         guard by != id, state[row: by] != nil else { throw conflict("no other row \(by)") }
@@ -221,7 +225,8 @@ extension MemoryTransaction: StoreTransaction {
     func checkpoint(name: String) throws -> CheckpointRecord? { throw misuse }
     func checkpointChunk(id: Int64, index: Int) throws -> [UInt8]? { throw misuse }
     func outboxRows(state: OutboxState, receiver: String?, beforeId: Int64?, countMax: Int) throws -> [OutboxRecord] {
-        throw misuse
+        let all = waiting { state == .waiting && $0.receiver == receiver && $0.id < beforeId ?? Int64.max }
+        return Array(all.reversed().prefix(countMax))
     }
     func outboxRows(incidentKey: String, countMax: Int) throws -> [OutboxRecord] { throw misuse }
     func outboxCounts() throws -> [OutboxCount] { throw misuse }
