@@ -22,8 +22,8 @@ struct DestinationState: Sendable {
     var policy: DestinationPolicy { destination.policy }
     /// Whether sends are counted at all.
     var countsSends: Bool { !policy.windows.isEmpty || !policy.recipientWindows.isEmpty }
-    /// Whether rows may have to wait because of a limit.
-    var isLimited: Bool { countsSends || bucket != nil }
+    /// Whether rows may have to wait because of a limit of the destination as a whole.
+    var isLimited: Bool { !policy.windows.isEmpty || bucket != nil }
     var longestWindow: Duration {
         (policy.windows + policy.recipientWindows).map(\.duration).max() ?? .zero
     }

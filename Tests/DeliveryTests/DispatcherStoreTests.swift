@@ -6,8 +6,8 @@ import Testing
 
 @testable import Delivery
 
-// Goal: delivery and the real store agree on leases, limits and what a crash leaves. Method: SQLite in a temporary folder;
-// a crash is a store that is opened again while rows are in flight.
+// Goal: delivery and the real store agree on leases, limits and what a crash leaves. Method: SQLite in a temporary
+// folder; a crash is a store that is opened again while rows are in flight.
 
 @Suite(.timeLimit(.minutes(5))) struct DispatcherStoreTests {
     let clock = TestClock(1_700_000_000_000)
