@@ -12,7 +12,7 @@ public enum MessageCoalescing {
     public static func coalesce(_ waiting: [OutboxRecord]) -> Coalescing {
         // What may have been taken goes out again as it is, alone.
         let certain = waiting.prefix { $0.ambiguousCount == 0 }
-        guard certain.count > 1, let last = certain.last else { return .oldest(of: waiting) }
+        guard let last = certain.last else { return .oldest(of: waiting) }
         var notifications: [Notification] = []
         for row in certain {
             guard let notification = try? Notification(bytes: row.payload) else { break }
@@ -23,6 +23,8 @@ public enum MessageCoalescing {
         }
         let isMerge = Set(certain.map(\.lane)).count > 1
         let items = joined(notifications.flatMap(\.items))
+        // One row may tell of a fire and its end too, when both were decided together.
+        if certain.count == 1, items.count == newest.items.count { return .oldest(of: waiting) }
         let omittedCount = notifications.reduce(0) { $0 + $1.omittedCount }
         guard !items.isEmpty || omittedCount > 0 else {
             return Coalescing(

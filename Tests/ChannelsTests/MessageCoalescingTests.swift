@@ -77,6 +77,25 @@ import Testing
         #expect(partly.reason == .first)
     }
 
+    @Test func `one row that tells of a fire and its end says it once, or nothing below error`() throws {
+        let both = row(
+            1,
+            [
+                item(1, .firing, .error), item(2, .firing, .warning), item(1, .resolved, .error),
+                item(2, .resolved, .warning),
+            ])
+        let coalescing = MessageCoalescing.coalesce([both])
+        #expect(coalescing.sendId == 1 && coalescing.superseded.isEmpty)
+        let notification = try sent(coalescing)
+        #expect(notification.items.map(\.incidentKey) == [item(1, .firing, .error).incidentKey])
+        #expect(notification.isResolved && notification.reason == .resolved)
+        let nothing = row(2, [item(1, .firing, .warning), item(1, .resolved, .warning)])
+        #expect(MessageCoalescing.coalesce([nothing]).sendId == nil)
+        // What may have been taken goes out again as it is.
+        let maybe = row(3, both.payloadItems) { $0.ambiguousCount = 1 }
+        #expect(MessageCoalescing.coalesce([maybe]) == .oldest(of: [maybe]))
+    }
+
     @Test func `a resolve is never dropped when a lower level was told before`() throws {
         var raised = item(1, .firing, .warning)
         raised.previousSeverity = .info
@@ -135,4 +154,8 @@ import Testing
         let rows = [row(1, [item(1, .firing, .info)]) { $0.payload = [1, 2] }, row(2, [item(2, .firing, .info)])]
         #expect(MessageCoalescing.coalesce(rows) == .oldest(of: rows))
     }
+}
+
+extension OutboxRecord {
+    fileprivate var payloadItems: [Notification.Item] { (try? Notification(bytes: payload))?.items ?? [] }
 }
