@@ -72,6 +72,9 @@ public struct RowMemory: Sendable {
     /// Row keys remembered of a table.
     public func keyCount(table: Int) -> Int { tables[table].entries.count }
 
+    /// Row keys of a table forgotten because there were more than `row_keys_max`, since it was made or restored.
+    public func evictedCount(table: Int) -> Int { tables[table].counters.keysEvicted }
+
     /// Halves that wait in a table.
     public func waitingCount(table: Int) -> Int { tables[table].waits.count }
 

@@ -115,6 +115,7 @@ extension Worker {
         metrics.late.add(counts[1])
         metrics.duplicates.add(counts[2])
         metrics.noOps.add(counts[3])
+        metrics.keysEvicted.add(state.noteForgottenKeys())
         state.eventsSinceCheckpoint += raw.messages.count
     }
 
@@ -193,6 +194,7 @@ extension Worker {
         state.topicTables = [:]
         for partition in state.next.keys { state.add(partition) }
         state.storedClocks = state.clocks.map { _ in nil }
+        state.noteRoomForKeys()
         try await checkpoint(&state)
     }
 }

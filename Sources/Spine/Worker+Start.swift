@@ -22,6 +22,7 @@ extension Worker {
         state.passed = [:]
         try await assign(plan.judge, &state)
         state.lastCheckpointAt = clock.now()
+        state.noteRoomForKeys()
         state.pending.add(state.decider.settle(context: state.context(now: clock.now())))
         metrics.bootstrapping.set(state.isBootstrap ? 1 : 0)
         logger.info(

@@ -109,6 +109,9 @@ public final class Worker<D: Decider>: Sendable {
                 }
                 try await round(&state)
                 if state.isStopping { return try await finish(&state) }
+            } catch let error as WorkerError where error.code == .stopped {
+                // Stopped before anything was decided: an orderly end.
+                return
             } catch let failure as CommitFailure {
                 isReadyFlag.store(false, ordering: .releasing)
                 try await waitForStore(after: failure.underlying, &state)

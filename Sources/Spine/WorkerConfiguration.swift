@@ -78,6 +78,7 @@ public struct WorkerMetrics: Sendable {
     let duplicates: Counter
     let noOps: Counter
     let timeAhead: Counter
+    let keysEvicted: Counter
     let skippedBelowOffset: Counter
     let units: Counter
     let commitFailures: Counter
@@ -97,6 +98,8 @@ public struct WorkerMetrics: Sendable {
         duplicates = counter("events_duplicate", "Events that were read before.")
         noOps = counter("events_no_op", "Events with identical images.")
         timeAhead = counter("events_time_ahead", "Events whose commit time was too far ahead.")
+        keysEvicted = counter(
+            "row_keys_evicted", "Row keys forgotten because a table had more than row_keys_max.")
         skippedBelowOffset = counter("messages_skipped", "Messages below the stored offset, read again and skipped.")
         units = counter("commit_units", "Units of work handed to the store.")
         commitFailures = counter("commit_failures", "Units of work that the store refused.")

@@ -56,6 +56,8 @@ struct WorkerState<D: Decider> {
     var chain = WriteChain()
     var inFlight = InFlight()
     var facts: [HealthFact] = []
+    /// Per table the row keys forgotten for want of room, as last counted.
+    private var evictedCounts: [Int]
     var deferred: [Worker<D>.Item] = []
     var generation = 0
     var isAssigned = false
@@ -73,6 +75,40 @@ struct WorkerState<D: Decider> {
         }
         storedClocks = clocks.map { _ in nil }
         tableNames = decider.catalog.tables.map(\.name)
+        evictedCounts = clocks.map { _ in 0 }
+    }
+
+    /// States which tables remember as many row keys as they may: as soon as keys are forgotten, once per start.
+    /// - Returns: how many keys were forgotten since the last call.
+    mutating func noteForgottenKeys() -> Int {
+        var sum = 0
+        for table in evictedCounts.indices {
+            let count = memory.evictedCount(table: table)
+            guard count > evictedCounts[table] else { continue }
+            sum += count - evictedCounts[table]
+            if evictedCounts[table] == 0 {
+                let declaration = decider.catalog.tables[table].declaration
+                facts.append(
+                    HealthFact(
+                        component: "row-memory", subject: declaration.name, isHealthy: false,
+                        detail: "more than \(declaration.rowKeysMax) row keys changed: the oldest are forgotten, and "
+                            + "repeated or late changes of their rows are not recognised. Raise row_keys_max or lower "
+                            + "row_state_ttl of the table"))
+            }
+            evictedCounts[table] = count
+        }
+        return sum
+    }
+
+    /// A table that has room again is well: after a start, or a reload that raised its bound.
+    mutating func noteRoomForKeys() {
+        evictedCounts = clocks.map { _ in 0 }
+        for table in Set(topicTables.values.joined()).sorted() {
+            let declaration = decider.catalog.tables[table].declaration
+            guard memory.keyCount(table: table) < declaration.rowKeysMax / 4 * 3 else { continue }
+            facts.append(
+                HealthFact(component: "row-memory", subject: declaration.name, isHealthy: true, detail: ""))
+        }
     }
 
     var isBootstrap: Bool { !bootstrapEnds.isEmpty }
