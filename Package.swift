@@ -115,6 +115,7 @@ let testExtras: [String: [String]] = [
     "AlertWorker": ["RouterTesting", "KafkaClient"],
     "KafkaClient": ["NIOCore", "NIOPosix"],
     "Channels": ["Sandbox", "NIOEmbedded"],
+    "Sandbox": ["RouterTesting"],
     "HTTPTransport": ["NIOEmbedded", "Sandbox"],
     "ChangeEvents": [],
 ]

@@ -90,12 +90,22 @@ public final class ScriptedEventSource: EventSource {
         _ partition: TopicPartition, key: String?, value: String?, timestamp: Int64,
         headers: [(name: String, value: [UInt8]?)] = []
     ) {
+        append(
+            partition, keyBytes: key.map { Array($0.utf8) }, valueBytes: value.map { Array($0.utf8) },
+            timestamp: timestamp, headers: headers)
+    }
+
+    /// Appends a message of any bytes; its offset is the partition's end.
+    public func append(
+        _ partition: TopicPartition, keyBytes: [UInt8]?, valueBytes: [UInt8]?, timestamp: Int64,
+        headers: [(name: String, value: [UInt8]?)] = []
+    ) {
         let waiter = state.withLock { state in
             var entry = state.partitions[partition] ?? Partition()
             entry.messages.append(
                 RawBatch.Copied(
-                    partition: partition, offset: entry.high, timestamp: timestamp, key: key.map { Array($0.utf8) },
-                    value: value.map { Array($0.utf8) }, headers: headers))
+                    partition: partition, offset: entry.high, timestamp: timestamp, key: keyBytes,
+                    value: valueBytes, headers: headers))
             entry.high += 1
             state.partitions[partition] = entry
             return state.takeWaiter()
@@ -174,6 +184,8 @@ public final class ScriptedEventSource: EventSource {
                 return state.isEnded ? .some(.none) : .none
             }
             if let events { return events }
+            // The next reader, as after a restart, finds the source as it is.
+            if Task.isCancelled { return nil }
             await wait()
         }
     }
@@ -193,11 +205,7 @@ public final class ScriptedEventSource: EventSource {
                 if isReady { continuation.resume() }
             }
         } onCancel: {
-            let waiter = state.withLock { state in
-                state.isEnded = true
-                return state.takeWaiter()
-            }
-            waiter?.resume()
+            state.withLock { $0.takeWaiter() }?.resume()
         }
     }
 }
