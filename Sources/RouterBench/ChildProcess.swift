@@ -33,12 +33,16 @@ final class ChildProcess: Sendable {
             _ = FileManager.default.createFile(atPath: errorFile, contents: nil)
             process.standardError = FileHandle(forWritingAtPath: errorFile)
         }
-        output.fileHandleForReading.readabilityHandler = { [weak self] handle in
-            let data = handle.availableData
-            if data.isEmpty { handle.readabilityHandler = nil }
-            self?.receive(String(decoding: data, as: UTF8.self), isEnd: data.isEmpty)
-        }
         try process.run()
+        // A thread that reads: a handler of Foundation's may outlive the pipe's descriptor and bring the process down.
+        let handle = output.fileHandleForReading
+        Thread { [self] in
+            while true {
+                let data = handle.availableData
+                receive(String(decoding: data, as: UTF8.self), isEnd: data.isEmpty)
+                if data.isEmpty { return }
+            }
+        }.start()
     }
 
     var processId: Int32 { process.processIdentifier }

@@ -8,5 +8,7 @@ struct RouterBench: AsyncParsableCommand {
         abstract: "Measures the router and prints name=value lines.",
         subcommands: [
             BrokerCommand.self, BareCommand.self, RouterLoopCommand.self, ThroughputCommand.self, CrashCommand.self,
+            BadInputCommand.self,
+            BadInputLoopCommand.self,
         ])
 }

@@ -6,8 +6,8 @@ import Spine
 import Store
 import Testing
 
-// Goal: bad input is kept with its reason and the partition goes on. Method: the real worker and store; a good row behind
-// every bad message must be judged.
+// Goal: bad input is kept with its reason and the partition goes on. Method: the real worker and store; a good row
+// behind every bad message must be judged.
 
 @Suite struct BadInputTests {
     private static let tables = """

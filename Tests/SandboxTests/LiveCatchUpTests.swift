@@ -10,8 +10,8 @@ import Sandbox
 import Spine
 import Testing
 
-// Goal: the sample stream gives the same alerts however it is read. Method: the real worker and store, `clock: data`; live
-// in small pieces, afterwards in one go, and with orderly restarts and crashes between pieces; all changes compared.
+// Goal: the sample stream gives the same alerts however it is read. Method: the real worker and store, `clock: data`;
+// live in small pieces, afterwards in one go, and with orderly restarts and crashes between pieces; all compared.
 
 @Suite struct LiveCatchUpTests {
     private static func sampleRules() throws -> RuleSet {
