@@ -116,6 +116,37 @@ import Testing
         #expect(rules.code == 0, "\(rules.errors)")
     }
 
+    @Test func `the configuration and the rule in the readme are right`() async throws {
+        let folder = try Workspace()
+        let readme = try String(contentsOfFile: Program.root + "/README.md", encoding: .utf8)
+        let blocks = readme.components(separatedBy: "```yaml\n").dropFirst()
+            .compactMap { $0.components(separatedBy: "```").first }
+        let rule = try #require(blocks.first { $0.hasPrefix("table:") })
+        let configuration = try #require(blocks.first { $0.contains("receivers:") })
+        try folder.write(
+            try String(contentsOfFile: Program.root + "/rules/tables.yaml", encoding: .utf8), to: "rules/tables.yaml")
+        try folder.write(rule, to: "rules/quality.yaml")
+        try folder.write(configuration, to: "alert-router.yaml")
+        let result = try await Program.run(
+            ["check"], in: folder.path, environment: ["TEAMS_QUALITY_URL": "https://example.com/hook"])
+        #expect(result.code == 0, "\(result.errors)")
+        #expect(result.output == "alert-router.yaml is right: 2 rules, 2 receivers\n")
+    }
+
+    @Test func `the demo plays through, delivers everything once and leaves nothing running`() async throws {
+        let folder = try Workspace()
+        let missing = try await Program.run(["demo", "--once"], in: folder.path)
+        #expect(missing.code == 1 && missing.errors.contains("--rules"), "\(missing.errors)")
+        let result = try await Program.run(
+            ["demo", "--once", "--speed", "max", "--rules", Program.root + "/rules"], in: folder.path,
+            environment: ["TMPDIR": folder.path])
+        #expect(result.code == 0 && result.errors.isEmpty, "\(result.errors)")
+        #expect(result.output.contains(/duplicates +0\n/))
+        #expect(result.output.contains(/refused by a sink +0\n/))
+        #expect(result.output.contains(/Teams cards +quality [1-9]/))
+        #expect(result.output.contains(/mails +[1-9]/))
+    }
+
     @Test func `the committed schemas are those of the decoders`() async throws {
         let folder = try Workspace()
         let result = try await Program.run(["schema", "--folder", folder.path + "/s"], in: folder.path)

@@ -59,7 +59,9 @@ struct PublishCommand: AsyncParsableCommand {
         let seconds = max(0.001, Double(clock.now().milliseconds(since: start)) / 1000)
         let rate = Int64(Double(count) / seconds)
         output.show(.object(["published": .integer(count), "messages_per_second": .integer(rate)])) {
-            Output.line("published \(count) \(count == 1 ? "message" : "messages"), \(rate) messages/s")
+            // A rate of a few messages says how long the connection took.
+            let speed = count >= 1000 ? ", \(rate) messages/s" : ""
+            Output.line("published \(count) \(count == 1 ? "message" : "messages")\(speed)")
         }
     }
 

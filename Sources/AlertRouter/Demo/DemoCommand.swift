@@ -35,6 +35,11 @@ struct DemoCommand: AsyncParsableCommand {
         } else {
             throw CommandFailure(.usage, "--speed must be a number of events a second or 'max'; found '\(speed)'")
         }
+        guard FileManager.default.fileExists(atPath: rules + "/tables.yaml") else {
+            throw CommandFailure(
+                .inputIsWrong, "the demo needs the sample rules; there are none in '\(rules)'",
+                help: "start it in the folder of the sources, or name their folder rules/ with --rules")
+        }
         let world = try await DemoWorld.start(rulesFolder: rules)
         do {
             try await play(world, pace: pace, signals: signals)
