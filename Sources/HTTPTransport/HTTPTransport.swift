@@ -6,6 +6,10 @@ import NIOPosix
 import NIOSSL
 internal import Synchronization
 
+#if canImport(Glibc)
+import Glibc
+#endif
+
 /// HTTP/1.1 to destinations: pooled connections, no redirects, bounded answers, no cookies, no ambient proxy.
 ///
 /// Its results tell a request of which nothing was written from one that was written and not answered; the difference
@@ -112,7 +116,7 @@ public final class HTTPTransport: HTTPSending {
     private static func failure(_ error: any Error, request: HTTPRequest) -> HTTPFailure {
         guard let known = error as? HTTPClientError else {
             return HTTPFailure(
-                message: request.url.redacted(from: "connection to \(request.url.host) failed: \(error)"),
+                message: request.url.redacted(from: "connection to \(request.url.host) failed: \(reason(of: error))"),
                 isTimeout: false)
         }
         let timeouts: [(HTTPClientError, String)] = [
@@ -133,6 +137,15 @@ public final class HTTPTransport: HTTPSending {
         return HTTPFailure(
             message: request.url.redacted(from: "request to \(request.url.host) failed: \(known.shortDescription)"),
             isTimeout: false)
+    }
+
+    /// The system's words for an error of a socket: "Connection refused" rather than a chain of types.
+    private static func reason(of error: any Error) -> String {
+        if let error = error as? NIOConnectionError, let first = error.connectionErrors.first {
+            return reason(of: first.error)
+        }
+        guard let error = error as? IOError else { return "\(error)" }
+        return String(cString: strerror(error.errnoCode))
     }
 
     /// Closes all connections; requests under way fail.

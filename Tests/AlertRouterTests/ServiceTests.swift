@@ -1,6 +1,17 @@
+import Core
 import Foundation
 import KafkaClient
+import NIOPosix
+import Sandbox
+import Synchronization
 import Testing
+
+/// Set until it is cleared.
+private final class Flag: Sendable {
+    private let value = Atomic<Bool>(true)
+    var isOn: Bool { value.load(ordering: .acquiring) }
+    func clear() { value.store(false, ordering: .releasing) }
+}
 
 /// Goal: the service keeps its promises to operators: signals, lock, reload, commands beside it. Method: the built
 /// program against librdkafka's mock cluster in this process.
@@ -40,8 +51,11 @@ import Testing
             """, to: "alert-router.yaml")
     }
 
-    private func start(_ folder: borrowing Workspace, _ flags: [String] = []) throws -> RunningProgram {
-        try RunningProgram(["run"] + flags, in: folder.path, environment: ServiceTests.environment)
+    private func start(
+        _ folder: borrowing Workspace, _ flags: [String] = [], hook: String? = nil
+    ) throws -> RunningProgram {
+        let environment = hook.map { ["HOOK": $0] } ?? ServiceTests.environment
+        return try RunningProgram(["run"] + flags, in: folder.path, environment: environment)
     }
 
     private func run(_ line: String, _ folder: borrowing Workspace) async throws -> Program.Result {
@@ -169,6 +183,40 @@ import Testing
         #expect(try await run("dead-letters discard \(number) 999", folder).code == 1)
         #expect(try await run("store restore copy.db", folder).code == 0)
         #expect(try await run("store restore alert-router.yaml", folder).errors.contains("nothing was changed"))
+    }
+
+    @Test func `SIGTERM ends it within 10 s though a receiver never answers, and the next run delivers`() async throws {
+        let folder = try Workspace()
+        let cluster = try MockCluster(brokerCount: 1)
+        defer { cluster.shutdown() }
+        try prepare(folder, cluster)
+        let isSilent = Flag()
+        let clock = SystemWallClock()
+        let sink = try await HTTPSink.start(
+            port: 0, group: MultiThreadedEventLoopGroup.singleton, clock: clock, certificate: nil, onHead: { _ in nil },
+            script: { _ in isSilent.isOn ? .silence : .accepted })
+        try folder.write("{\"key\":\"a\",\"value\":{\"id\":\"a\",\"value\":15}}\n", to: "lines.ndjson")
+        let first = try start(folder, hook: sink.address + "/hook")
+        // Published behind the first start: what was there before is told in one summary.
+        try await first.wait(for: "worker started")
+        #expect(try await run("publish lines.ndjson --topic t", folder).code == 0)
+        await sink.waitForRequests(1)
+        let asked = clock.now()
+        first.send(SIGTERM)
+        #expect(await first.waitForExit() == 0, "\(first.log)")
+        #expect(clock.now().milliseconds(since: asked) < 10_000)
+        isSilent.clear()
+        let second = try start(folder, hook: sink.address + "/hook")
+        await sink.waitForRequests(2)
+        let list = try await run("alerts list --output json", folder)
+        let id = try #require(list.output.firstMatch(of: /"id":"([0-9a-f]{12})/)?.1)
+        let shown = try await ask("alerts show \(id)", folder) { $0.output.contains(" sent") }
+        #expect(shown.output.contains("attempt 1: ambiguous"), "\(shown.output)")
+        #expect(shown.output.contains("attempt 2: accepted 202"), "\(shown.output)")
+        second.send(SIGTERM)
+        #expect(await second.waitForExit() == 0, "\(second.log)")
+        #expect(sink.requestCount == 2)
+        await sink.stop()
     }
 
     @Test func `a service that hangs is told apart from one that is down`() async throws {

@@ -4,6 +4,7 @@ import Foundation
 import KafkaClient
 import Logging
 import RuleEngine
+import Spine
 import Store
 import UnixSignals
 
@@ -113,6 +114,12 @@ enum ServiceRunner {
             return CommandFailure(
                 .serviceUnreachable, error.message, help: "end it first, or wait for its end with --standby")
         case let error as StoreError: return CommandFailure(.inputIsWrong, error.message)
+        case let error as WorkerError where error.code == .source:
+            return CommandFailure(
+                .inputIsWrong, error.message,
+                help:
+                    "look at kafka: in the configuration and at the brokers; start again when they answer"
+            )
         default: return CommandFailure(.inputIsWrong, "\(error)")
         }
     }
