@@ -29,8 +29,8 @@ struct BadInputCommand: AsyncParsableCommand {
         let outcome = try await loop(.bad, count: count, bootstrap: bootstrap, hasErrors: false)
         let bad = BadInputStream.malformed().count
         BenchOutput.remark(
-            "malformed: \(bad) messages that are no event with a good row behind each, a null payload, and two messages "
-                + "of 10 MB, one of them cut off")
+            "malformed: \(bad) messages that are no event with a good row behind each, a null payload, and two "
+                + "messages of 10 MB, one of them cut off")
         BenchOutput.figure("malformed_letters", outcome["input_letters"] ?? .nan, digits: 0)
         BenchOutput.figure("malformed_alerts", outcome["open"] ?? .nan, digits: 0)
         // The null payload is a tombstone of a row key that cannot be told from `k`: it may be kept as well.
