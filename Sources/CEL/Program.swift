@@ -11,10 +11,10 @@ public final class Program: @unchecked Sendable {
     public var isFast: Bool { fast != nil }
     /// Owns what the pointers below name; these are kept here so that an evaluation retains nothing.
     private let fast: FastProgram?
-    private let fastNodes: UnsafePointer<FastNode>?
-    private let fastRegexes: UnsafePointer<OpaquePointer>?
-    private let fastRoot: Int32
-    private let fastUsesTexts: Bool
+    internal let fastNodes: UnsafePointer<FastNode>?
+    internal let fastRegexes: UnsafePointer<OpaquePointer>?
+    internal let fastRoot: Int32
+    internal let fastUsesTexts: Bool
     internal let plan: Plan
     internal let source: SourceMap
     internal let localCount: Int

@@ -25,7 +25,7 @@ extension ChangeDecoder {
         if facts.beforeMayBeKeyOnly, let before = facts.before { blurKeyOnly(before, shape, table) }
         var event = ChangeEvent(
             table: Int32(table), kind: facts.kind, messageIndex: context.messageIndex, ordinal: context.ordinal,
-            epoch: catalog.tables[table].declaration.epoch, version: facts.version,
+            epoch: traits[table].epoch, version: facts.version,
             commitTime: commitTime(facts.time, context.message), partitionIndex: context.message.partitionIndex,
             offset: context.message.offset)
         if event.commitTime != facts.time ?? event.commitTime {
@@ -43,13 +43,16 @@ extension ChangeDecoder {
     ) throws(JSONFailure) {
         var event = draft
         let count = shape.columnCount
-        let keySlots = catalog.tables[table].layout.rowKeySlots
+        let trait = traits[table]
         guard let main = facts.after ?? facts.before else {
             // Only a delete comes without an image: the message key says which row.
             return try appendKeyOnlyDelete(event, context.message, table, batch)
         }
         let image = parser.slots + main * count
-        if let key = keySlots.isEmpty ? nil : RowKeyText.make(image, keySlots, batch.arena) {
+        if trait.keySlot >= 0, image[Int(trait.keySlot)].kind == .string {
+            let slot = image[Int(trait.keySlot)]
+            event.rowKeyText = (slot.textOffset, UInt32(slot.bits))
+        } else if trait.hasRowKey, let key = rowKey(image, table, batch.arena) {
             event.rowKeyText = key
         } else {
             event.rowKeyText = try keyText(context.message, image, table, batch)
@@ -57,15 +60,17 @@ extension ChangeDecoder {
         event.rowKeyHash = hash(event.rowKeyText, batch.arena)
         event.imageHash = parser.slots[shape.meta(main == 0 ? .firstRow : .secondRow)].bits
         event.afterSlot = facts.after.map { append(image: $0, count) } ?? -1
-        setEventTime(&event, image, table)
+        if trait.eventTimeSlot >= 0, image[Int(trait.eventTimeSlot)].kind == .timestamp {
+            event.eventTime = image[Int(trait.eventTimeSlot)].timestampValue
+        }
         guard let before = facts.before else {
             events.append(event)
             return
         }
         event.beforeSlot = append(image: before, count)
-        if facts.after != nil, !keySlots.isEmpty {
+        if facts.after != nil, trait.hasRowKey {
             let old = parser.slots + before * count
-            if let oldKey = RowKeyText.make(old, keySlots, batch.arena), hash(oldKey, batch.arena) != event.rowKeyHash {
+            if let oldKey = rowKey(old, table, batch.arena), hash(oldKey, batch.arena) != event.rowKeyHash {
                 appendKeyChange(event, oldKey: oldKey, shape, batch)
                 return
             }
@@ -103,9 +108,10 @@ extension ChangeDecoder {
         StableHash.hash(arena.bytes(offset: text.offset, count: Int(text.count)), seed: 0)
     }
 
-    private func setEventTime(_ event: inout ChangeEvent, _ image: UnsafePointer<SlotValue>, _ table: Int) {
-        guard let slot = catalog.tables[table].layout.eventTimeSlot, image[slot].kind == .timestamp else { return }
-        event.eventTime = image[slot].timestampValue
+    private func rowKey(
+        _ image: UnsafePointer<SlotValue>, _ table: Int, _ arena: RowArena
+    ) -> (offset: UInt32, count: UInt32)? {
+        RowKeyText.make(image, catalog.tables[table].layout.rowKeySlots, arena)
     }
 
     private func commitTime(_ time: Timestamp?, _ message: RawMessage) -> Timestamp {

@@ -35,6 +35,8 @@ public struct ChangeDecoder {
     var shapes: [[EventForm: EventShape]]
     var rules: [ContiguousArray<ColumnRule>]
     var keyPlans: [JSONPlan?]
+    /// What every row asks of its table, without a copy of the declaration.
+    var traits: ContiguousArray<TableTraits>
     var schemas = DebeziumSchemas()
     var events: ContiguousArray<ChangeEvent> = []
     var slots: ContiguousArray<SlotValue> = []
@@ -55,6 +57,7 @@ public struct ChangeDecoder {
             ContiguousArray(table.layout.columns.map { ColumnRule(type: $0.type, isDeclared: $0.isDeclared) })
         }
         keyPlans = catalog.tables.map { ChangeDecoder.keyPlan($0.declaration) }
+        traits = ContiguousArray(catalog.tables.map(TableTraits.init))
     }
 
     /// The formats found out so far, by topic; kept with a checkpoint and given back with ``remember(_:)``.
@@ -83,7 +86,7 @@ public struct ChangeDecoder {
             let eventCount = events.count
             let slotCount = slots.count
             let skipped = batch.skipped
-            let timeAhead = batch.timeAheadCount
+            let timeAheadCount = batch.timeAheadCount
             do throws(JSONFailure) {
                 try decode(raw.messages[index], at: index, raw, batch)
             } catch {
@@ -91,7 +94,7 @@ public struct ChangeDecoder {
                 events.removeLast(events.count - eventCount)
                 slots.removeLast(slots.count - slotCount)
                 batch.skipped = skipped
-                batch.timeAheadCount = timeAhead
+                batch.timeAheadCount = timeAheadCount
                 batch.rejected.append(
                     RejectedMessage(messageIndex: Int32(index), reason: error.reason, byteOffset: error.byteOffset))
             }
@@ -286,4 +289,22 @@ struct ObjectContext {
     var topic: Int
     var byteCount: Int
     var cloudHeaders: CloudHeaders?
+}
+
+/// What every row asks of its table; trivial.
+struct TableTraits {
+    var epoch: Int32
+    var hasRowKey: Bool
+    /// The row key's slot where it is one column; -1: none or several.
+    var keySlot: Int32
+    /// -1: none.
+    var eventTimeSlot: Int32
+
+    init(_ table: TableCatalog.Table) {
+        let slots = table.layout.rowKeySlots
+        epoch = table.declaration.epoch
+        hasRowKey = !slots.isEmpty
+        keySlot = slots.count == 1 ? Int32(slots[0]) : -1
+        eventTimeSlot = table.layout.eventTimeSlot.map { Int32($0) } ?? -1
+    }
 }

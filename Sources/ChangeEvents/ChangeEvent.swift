@@ -162,8 +162,10 @@ public final class ChangeBatch {
     /// In the order of messages after decoding; in judging order after ``RowMemory/admit(_:)``.
     public var events: ContiguousArray<ChangeEvent> = []
     public var rejected: [RejectedMessage] = []
+    @exclusivity(unchecked)
     public var skipped = SkippedMessages()
     /// Events whose commit time was too far ahead.
+    @exclusivity(unchecked)
     public var timeAheadCount = 0
     public var raw: RawBatch?
 

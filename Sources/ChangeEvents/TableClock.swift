@@ -22,6 +22,11 @@ public struct TableClock: Sendable, Equatable {
         var isBrokerUp = true
         /// When the leader last answered, by the wall clock.
         var lastAnswer: Timestamp = .distantPast
+
+        mutating func observe(_ time: Timestamp) {
+            newest.advance(to: time)
+            isAtEnd = false
+        }
     }
 
     public let maxDelay: Duration
@@ -69,6 +74,16 @@ public struct TableClock: Sendable, Equatable {
         partitions[partition, default: Partition()].newest.advance(to: commitTime)
         partitions[partition]?.isAtEnd = false
         update()
+    }
+
+    /// Takes the newest commit time of each partition of a batch; `Int64.min` for partitions without a row of the table.
+    public mutating func observe(_ partitions: [TopicPartition], newest: ArraySlice<Int64>) {
+        var hasRows = false
+        for (partition, time) in zip(partitions, newest) where time != .min {
+            hasRows = true
+            self.partitions[partition, default: Partition()].observe(Timestamp(milliseconds: time))
+        }
+        if hasRows { update() }
     }
 
     /// Takes the commit times of a batch's events, one lookup per run of a partition.
@@ -123,6 +138,19 @@ public struct TableClock: Sendable, Equatable {
 
     // MARK: - The value
 
+    private func reach(_ partition: inout Partition, newest: Timestamp, delay: Int64) {
+        if partition.newest > .distantPast {
+            partition.reached.advance(to: partition.newest.adding(milliseconds: -delay))
+        }
+        guard partition.isAtEnd else { return }
+        switch mode {
+        case .wall:
+            if isLive(partition) { partition.reached.advance(to: wall.adding(milliseconds: -delay)) }
+        case .data:
+            if newest > .distantPast { partition.reached.advance(to: newest.adding(milliseconds: -delay)) }
+        }
+    }
+
     /// The leader is up and answered within a quarter of `maxDelay`; not knowing counts as no.
     private func isLive(_ partition: Partition) -> Bool {
         partition.isBrokerUp
@@ -131,23 +159,14 @@ public struct TableClock: Sendable, Equatable {
 
     private mutating func update() {
         let delay = maxDelay.wholeMilliseconds
-        let newest = newestCommit
+        let newest = mode == .data ? newestCommit : .distantPast
         var lowest: Timestamp?
-        for key in partitions.keys {
-            guard var partition = partitions[key] else { continue }
-            if partition.newest > .distantPast {
-                partition.reached.advance(to: partition.newest.adding(milliseconds: -delay))
-            }
-            if partition.isAtEnd {
-                switch mode {
-                case .wall:
-                    if isLive(partition) { partition.reached.advance(to: wall.adding(milliseconds: -delay)) }
-                case .data:
-                    if newest > .distantPast { partition.reached.advance(to: newest.adding(milliseconds: -delay)) }
-                }
-            }
-            partitions[key] = partition
-            lowest = min(lowest ?? partition.reached, partition.reached)
+        var index = partitions.values.startIndex
+        while index < partitions.values.endIndex {
+            reach(&partitions.values[index], newest: newest, delay: delay)
+            let reached = partitions.values[index].reached
+            lowest = min(lowest ?? reached, reached)
+            partitions.values.formIndex(after: &index)
         }
         if let lowest { current.advance(to: lowest) }
         if mode == .data { current.advance(to: explicit) }

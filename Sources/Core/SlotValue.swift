@@ -12,6 +12,7 @@ public final class RowArena: @unchecked Sendable {
     @exclusivity(unchecked)
     internal var capacity: Int
     /// Bytes in use.
+    @exclusivity(unchecked)
     public private(set) var count: Int = 0
 
     /// Makes an arena with room for `capacity` bytes before it grows.

@@ -28,4 +28,9 @@ extension [Double] {
         guard !sorted.isEmpty else { return .nan }
         return sorted[Swift.min(sorted.count - 1, Int((Double(sorted.count) * share).rounded(.up)) - 1)]
     }
+
+    /// The lowest and the highest value.
+    var range: String {
+        "\(BenchOutput.number(self.min() ?? 0, digits: 0)) to \(BenchOutput.number(self.max() ?? 0, digits: 0))"
+    }
 }

@@ -6,10 +6,6 @@ import Synchronization
 /// The broker names its own address in its answers, which would lead clients past the relay; so the port after
 /// `127.0.0.1` in answers is replaced by the relay's.
 final class KafkaRelay: Sendable {
-    struct Failure: Error, CustomStringConvertible {
-        var description: String
-    }
-
     /// The number of the Fetch request in the Kafka protocol.
     private static let fetchKey: UInt16 = 1
 
@@ -22,18 +18,7 @@ final class KafkaRelay: Sendable {
     /// Listens on a free port and relays to the broker's port on 127.0.0.1.
     init(brokerPort: UInt16) throws {
         self.brokerPort = brokerPort
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = KafkaRelay.loopback(port: 0)
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { socketAddress in
-                bind(descriptor, socketAddress, length) == 0 && listen(descriptor, 16) == 0
-                    && getsockname(descriptor, socketAddress, &length) == 0
-            }
-        }
-        guard bound else { throw Failure(description: "the relay cannot listen") }
-        listener = descriptor
-        port = UInt16(bigEndian: address.sin_port)
+        (listener, port) = try Loopback.listen()
         let thread = Thread { [self] in acceptLoop() }
         thread.start()
     }
@@ -47,30 +32,17 @@ final class KafkaRelay: Sendable {
     /// Forgets the Fetch that was seen.
     func reset() { firstFetch.withLock { $0 = nil } }
 
-    func stop() { close(listener) }
-
-    private static func loopback(port: UInt16) -> sockaddr_in {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        return address
+    func stop() {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
     }
 
     private func acceptLoop() {
         while true {
             let client = accept(listener, nil, nil)
             guard client >= 0 else { return }
-            let broker = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            var address = KafkaRelay.loopback(port: brokerPort)
-            let isConnected = withUnsafePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    connect(broker, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-                }
-            }
-            guard isConnected else {
+            guard let broker = Loopback.connect(port: brokerPort) else {
                 close(client)
-                close(broker)
                 continue
             }
             Thread { [self] in relay(from: client, to: broker) { noteFetch($0) } }.start()
@@ -108,38 +80,13 @@ final class KafkaRelay: Sendable {
             shutdown(source, Int32(SHUT_RDWR))
             shutdown(target, Int32(SHUT_RDWR))
         }
-        while let head = KafkaRelay.read(source, count: 4) {
+        while let head = Loopback.read(source, count: 4) {
             let length = head.reduce(0) { $0 << 8 | Int($1) }
-            guard length > 0, length < 200_000_000, let body = KafkaRelay.read(source, count: length) else { return }
+            guard length > 0, length < 200_000_000, let body = Loopback.read(source, count: length) else { return }
             var frame = head + body
             // Answers with messages are large and name no address.
             if frame.count < 1 << 20 { look(&frame) }
-            guard KafkaRelay.write(target, frame) else { return }
+            guard Loopback.write(target, frame) else { return }
         }
-    }
-
-    private static func read(_ descriptor: Int32, count: Int) -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: count)
-        var filled = 0
-        while filled < count {
-            let got = bytes.withUnsafeMutableBytes {
-                recv(descriptor, $0.baseAddress.map { $0 + filled }, count - filled, 0)
-            }
-            guard got > 0 else { return nil }
-            filled += got
-        }
-        return bytes
-    }
-
-    private static func write(_ descriptor: Int32, _ bytes: [UInt8]) -> Bool {
-        var sent = 0
-        while sent < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                send(descriptor, $0.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
-            }
-            guard count > 0 else { return false }
-            sent += count
-        }
-        return true
     }
 }

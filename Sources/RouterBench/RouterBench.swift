@@ -7,8 +7,8 @@ struct RouterBench: AsyncParsableCommand {
         commandName: "RouterBench",
         abstract: "Measures the router and prints name=value lines.",
         subcommands: [
-            BrokerCommand.self, BareCommand.self, RouterLoopCommand.self, ThroughputCommand.self, CrashCommand.self,
-            BadInputCommand.self,
-            BadInputLoopCommand.self,
+            AllCommand.self, ThroughputCommand.self, RSSCommand.self, LatencyCommand.self, SMTPCommand.self,
+            StartCommand.self, RestartCommand.self, CELCommand.self, BrokerCommand.self, BareCommand.self,
+            RouterLoopCommand.self, CrashCommand.self, BadInputCommand.self, BadInputLoopCommand.self,
         ])
 }

@@ -36,13 +36,9 @@ struct ThroughputCommand: AsyncParsableCommand {
             "throughput: \(count) messages of about 400 bytes over \(partitions) partitions of a mock cluster in "
                 + "another process; consume, decode, 20 rules reading 5 columns, 10,000 keys, 1 in 1000 fires, store; "
                 + "against a consumer loop with the same properties; \(rounds) alternating rounds, medians")
-        BenchOutput.remark("bare \(range(bare)) messages/s, router \(range(router)) messages/s")
+        BenchOutput.remark("bare \(bare.range) messages/s, router \(router.range) messages/s")
         BenchOutput.figure("bare_per_s", bare.median, digits: 0)
         BenchOutput.figure("router_per_s", router.median, digits: 0)
         BenchOutput.figure("throughput_ratio", router.median / bare.median)
-    }
-
-    private func range(_ values: [Double]) -> String {
-        "\(BenchOutput.number(values.min() ?? 0, digits: 0)) to \(BenchOutput.number(values.max() ?? 0, digits: 0))"
     }
 }

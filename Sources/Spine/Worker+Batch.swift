@@ -56,11 +56,8 @@ extension Worker {
             state.progress[partition] = (max(known, versions[index]), false)
         }
         for table in state.clocks.indices {
-            for partition in 0..<stride where newest[table * stride + partition] != .min {
-                state.clocks[table].observe(
-                    partition: raw.partitions[partition],
-                    commitTime: Timestamp(milliseconds: newest[table * stride + partition]))
-            }
+            state.clocks[table].observe(
+                raw.partitions, newest: newest[table * stride..<(table + 1) * stride])
         }
     }
 

@@ -64,6 +64,10 @@ extension RuleEvaluator {
             leaveOldKeys(event, set, hash, batch, &output)
         }
         let isTouched = keySets[set].open.mayContain(hash)
+        if !isTouched, isNewest, !isLate, keySets[set].conditions?.areAllFalse(frame) ?? false {
+            keySets[set].judgedTogether &+= 1
+            return
+        }
         for index in keySets[set].rules {
             if isLate, !hot[index].acceptsLate { continue }
             if !isNewest, hot[index].isLatest, hot[index].kind != .event {

@@ -1,3 +1,4 @@
+internal import CEL
 internal import ChangeEvents
 public import Core
 
@@ -69,8 +70,14 @@ public struct RuleEvaluator: Sendable {
         keySets.append(
             KeySet(
                 columns: first.keyColumns, slots: ContiguousArray(first.keySlots), isRowKey: first.isKeyedByRow,
-                rules: start..<hot.count, ordersRows: ordersRows,
+                rules: start..<hot.count, conditions: conditions(of: start..<hot.count), ordersRows: ordersRows,
                 newest: NewestRowMemory(keysMax: RuleEvaluator.newestRowsMax)))
+    }
+
+    private func conditions(of range: Range<Int>) -> ConditionList? {
+        guard range.allSatisfy({ hot[$0].kind != .deadline }) else { return nil }
+        return ConditionList(
+            range.flatMap { levels[Int(hot[$0].levelStart)..<Int(hot[$0].levelEnd)].map(\.when) })
     }
 
     // MARK: - What is open
@@ -91,7 +98,13 @@ public struct RuleEvaluator: Sendable {
 
     /// What was evaluated so far, by rule name.
     public var counters: [(rule: String, counters: RuleCounters)] {
-        rules.rules.indices.map { (rules.rules[$0].name, states[$0].counters) }
+        rules.rules.indices.map { index in
+            var counters = states[index].counters
+            if keySets.indices.contains(states[index].keySet) {
+                counters.judged += keySets[states[index].keySet].judgedTogether
+            }
+            return (rules.rules[index].name, counters)
+        }
     }
 
     /// Keys whose newest row is remembered.

@@ -27,6 +27,10 @@ struct KeySet: Sendable {
     var slots: ContiguousArray<Int>
     var isRowKey: Bool
     var rules: Range<Int>
+    /// Every condition of these rules, where none needs more than its conditions to say that nothing happens.
+    var conditions: ConditionList?
+    /// Rows that all rules of the set judged at once, which ``RuleCounters/judged`` of each rule leaves out.
+    var judgedTogether = 0
     /// Whether a rule with `across: latest` needs the newest row of each key.
     var ordersRows: Bool
     /// Open alerts by the hash of their key.
