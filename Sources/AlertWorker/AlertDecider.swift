@@ -31,8 +31,7 @@ public struct AlertDecider: Decider {
     var told: [Fingerprint: [StoredAlert.Told]] = [:]
     let metrics: AlertWorkerMetrics
     public private(set) var catalogVersion = 0
-    private var healthDecoder: ChangeDecoder
-    private let healthBatch = ChangeBatch()
+    private var health: HealthNotes
 
     /// Makes a decider that has loaded nothing yet.
     public init(rules: RuleSet, receivers: ReceiverDirectory, metrics: AlertWorkerMetrics) {
@@ -41,7 +40,7 @@ public struct AlertDecider: Decider {
         evaluator = RuleEvaluator(rules: rules)
         announcer = Announcer(receivers: receivers)
         directory = RuleDirectory(rules: rules)
-        healthDecoder = ChangeDecoder(catalog: rules.catalog)
+        health = HealthNotes(rules: rules)
     }
 
     public var catalog: TableCatalog { rules.catalog }
@@ -64,24 +63,14 @@ public struct AlertDecider: Decider {
         evaluator.restore(open: open, episodes: episodes)
     }
 
-    /// The memory of the rules, in chunks, for a checkpoint.
-    public func memoryCheckpoint() -> [[UInt8]] {
-        evaluator.memory().map { chunk in
-            var writer = ByteWriter(reserving: chunk.bytes.count + 64)
-            writer.text(chunk.name)
-            writer.blob(chunk.bytes)
-            return writer.bytes
-        }
-    }
+    /// The memory of the rules, in pieces, for a checkpoint.
+    public func memoryCheckpoint() -> [[UInt8]] { evaluator.memory().flatMap(MemoryPieces.split) }
 
     /// Takes over the memory of a checkpoint.
     public mutating func restoreMemory(_ chunks: [[UInt8]]) throws {
-        for bytes in chunks {
-            var reader = ByteReader(bytes)
-            let name = try reader.text()
-            try evaluator.restoreMemory(RuleMemoryChunk(name: name, bytes: try reader.blob()))
-        }
+        for chunk in try MemoryPieces.join(chunks) { try evaluator.restoreMemory(chunk) }
     }
+
     /// Reads rows into memory with effects off, when a start replays them.
     public mutating func remember(_ batch: ChangeBatch) { evaluator.remember(batch) }
 
@@ -106,7 +95,9 @@ public struct AlertDecider: Decider {
     /// Runs the timers that the table clocks have passed.
     public mutating func advance(context: DecisionContext) -> Decision? {
         var output = EvaluationOutput()
-        for (table, clock) in context.tableClocks.enumerated() {
+        for table in context.tableClocks.indices {
+            // Facts about the router come from no partition: their clock is the wall clock.
+            let clock = table == health.table ? context.now : context.tableClocks[table]
             guard let clock, isTimerDue(table, clock) else { continue }
             evaluator.isBootstrapping = context.isBootstrap
             evaluator.advance(table: table, to: clock, versionFloor: context.versionFloors[table], output: &output)
@@ -120,17 +111,20 @@ public struct AlertDecider: Decider {
 
     /// Judges facts about the router itself as rows of the built-in table.
     public mutating func note(_ facts: [HealthFact], context: DecisionContext) -> Decision? {
-        guard catalog.index(of: HealthTable.name) != nil else { return nil }
-        healthBatch.reset()
-        let raw = RawBatch.copying(facts.map { HealthTable.message(of: $0, at: context.now) })
-        healthDecoder.decode(raw, into: healthBatch)
-        for index in healthBatch.events.indices { healthBatch.events[index].disposition = .judge }
+        var changes = Changes()
+        judge(facts, context: context, &changes)
+        return changes.decision
+    }
+
+    /// Judges facts about the router itself; never suppressed by bootstrapping.
+    private mutating func judge(_ facts: [HealthFact], context: DecisionContext, _ changes: inout Changes) {
+        guard !facts.isEmpty, let batch = health.batch(of: facts, at: context.now) else { return }
         var output = EvaluationOutput()
         evaluator.isBootstrapping = false
-        evaluator.evaluate(healthBatch, output: &output)
-        var quiet = context
-        quiet.isBootstrap = false
-        return decision(from: output, raw: nil, context: quiet)
+        evaluator.evaluate(batch, output: &output)
+        var context = context
+        context.isBootstrap = false
+        _ = add(output, raw: nil, rules: directory, context: context, &changes)
     }
 
     /// Tells each receiver once what is already open.
@@ -138,11 +132,12 @@ public struct AlertDecider: Decider {
         let open = rules.rules.flatMap { evaluator.open(rule: $0.name) }.filter {
             $0.isBootstrap && $0.state == .firing
         }
-        let rows = announcer.announceOpen(open, rules: directory, now: context.now)
-        guard !rows.isEmpty else { return nil }
-        return Decision(byteCount: rows.reduce(0) { $0 + $1.payload.count + 512 }, hasOutboxRows: true) { transaction in
-            for row in rows { _ = try transaction.insertOutbox(row) }
-        }
+        let announcement = announcer.announceOpen(open, rules: directory, now: context.now)
+        metrics.count(announcement)
+        var changes = Changes()
+        changes.rows = announcement.rows
+        judge(health.fresh(announcement.problems), context: context, &changes)
+        return changes.decision
     }
 
     /// Carries out a command.
@@ -153,13 +148,14 @@ public struct AlertDecider: Decider {
         switch command {
         case .reload(let rules, let receivers): return reload(rules, receivers: receivers, context: context)
         case .requeueDelivery(let letter, let by):
-            let decision = Decision(byteCount: 512, hasOutboxRows: true) { transaction in
+            var decision = Decision(byteCount: 512, hasOutboxRows: true) { transaction in
                 if let row = letter.outboxId { try transaction.requeue(id: row, at: now) }
                 try transaction.settleDeadLetter(id: letter.id, state: .replayed, by: by, at: now)
             }
+            decision.isAlone = true
             return (decision, .done("dead letter \(letter.id) goes back to the outbox"))
         case .discard(let letter, let by):
-            let decision = Decision(byteCount: 512, hasOutboxRows: false) { transaction in
+            var decision = Decision(byteCount: 512, hasOutboxRows: false) { transaction in
                 if let row = letter.outboxId {
                     try transaction.settle(
                         id: row,
@@ -169,6 +165,7 @@ public struct AlertDecider: Decider {
                 }
                 try transaction.settleDeadLetter(id: letter.id, state: .discarded, by: by, at: now)
             }
+            decision.isAlone = true
             return (decision, .done("dead letter \(letter.id) is discarded"))
         }
     }
@@ -183,9 +180,14 @@ public struct AlertDecider: Decider {
         rules = new
         announcer = Announcer(receivers: receivers)
         directory = RuleDirectory(rules: new)
-        healthDecoder = ChangeDecoder(catalog: new.catalog)
         catalogVersion += 1
-        let decision = decision(from: output, raw: nil, context: context, fallback: old)
+        var changes = Changes()
+        _ = add(output, raw: nil, rules: old, context: context, &changes)
+        // What was wrong with rules, texts and recipients may be right now; what is not says so again.
+        let said = health.takeStated(open: new.rules.filter { $0.table == HealthTable.name }.flatMap { evaluator.open(rule: $0.name) })
+        health = HealthNotes(rules: new)
+        judge(said, context: context, &changes)
+        let decision = changes.decision
         let closed = output.transitions.filter { $0.kind == .resolved }.count
         var text = "\(new.rules.count) rules are loaded"
         if closed > 0 { text += "; \(closed) alerts were resolved by the edit" }
@@ -196,48 +198,75 @@ public struct AlertDecider: Decider {
     // MARK: - From evaluation to a decision
 
     private mutating func decision(
-        from output: EvaluationOutput, raw: RawBatch?, context: DecisionContext, fallback: RuleDirectory? = nil
+        from output: EvaluationOutput, raw: RawBatch?, context: DecisionContext
     ) -> Decision? {
+        var changes = Changes()
+        let problems = add(output, raw: raw, rules: directory, context: context, &changes)
+        judge(health.fresh(problems), context: context, &changes)
+        return changes.decision
+    }
+
+    /// Adds what an evaluation came to: alerts, history, outbox rows, errors.
+    /// - Returns: what went wrong with rules, their texts and recipients, for the operator.
+    private mutating func add(
+        _ output: EvaluationOutput, raw: RawBatch?, rules: RuleDirectory, context: DecisionContext,
+        _ changes: inout Changes
+    ) -> [HealthFact] {
         metrics.count(output)
-        guard !output.isEmpty else { return nil }
+        guard !output.isEmpty else { return [] }
         let announcement = announcer.announce(
-            output.transitions, rules: fallback ?? directory, told: { [told] in told[$0] ?? [] },
+            output.transitions, rules: rules, told: { [told] in told[$0] ?? [] },
             openCount: { [evaluator] in evaluator.openCount(rule: $0) }, isBootstrap: context.isBootstrap,
             now: context.now)
         for (fingerprint, receivers) in announcement.told { told[fingerprint] = receivers.isEmpty ? nil : receivers }
-        var records: [AlertRecord] = []
+        metrics.count(announcement)
         for alert in output.changed {
             let isOpen = alert.isOpen
-            records.append(StoredAlert(alert: alert, told: told[alert.fingerprint] ?? []).record(isOpen: isOpen))
+            changes.alerts.append(
+                StoredAlert(alert: alert, told: told[alert.fingerprint] ?? []).record(isOpen: isOpen))
             if !isOpen { told[alert.fingerprint] = nil }
         }
-        let changes = Changes(
-            alerts: records, removed: output.removed.map(\.bytes),
-            transitions: output.transitions.map { TransitionRecord($0, recordedAt: context.now) },
-            rows: announcement.rows, errors: output.errors.map { EvaluationErrorRecord($0) },
-            letters: output.errors.map { DeadLetterRecord($0, raw: raw, now: context.now) })
-        metrics.count(announcement)
-        return Decision(byteCount: changes.byteCount, hasOutboxRows: !announcement.rows.isEmpty) { transaction in
-            try changes.apply(to: transaction)
+        changes.removed += output.removed.map(\.bytes)
+        changes.transitions += output.transitions.map { TransitionRecord($0, recordedAt: context.now) }
+        changes.rows += announcement.rows
+        changes.errors += output.errors.map { EvaluationErrorRecord($0) }
+        changes.letters += output.errors.map { DeadLetterRecord($0, raw: raw, now: context.now) }
+        let errors = output.errors.filter { $0.table != HealthTable.name }.map { error in
+            let place = error.position.map { " (\($0))" } ?? ""
+            return HealthFact(
+                component: HealthNotes.rule, subject: error.rule, isHealthy: false,
+                detail: "\(error.field): \(error.reason)\(place); the alert keeps its state")
         }
+        return errors + announcement.problems
     }
 }
 
 /// What a decision writes, as records.
 private struct Changes: Sendable {
-    var alerts: [AlertRecord]
-    var removed: [[UInt8]]
-    var transitions: [TransitionRecord]
-    var rows: [OutboxRecord]
-    var errors: [EvaluationErrorRecord]
-    var letters: [DeadLetterRecord]
+    var alerts: [AlertRecord] = []
+    var removed: [[UInt8]] = []
+    var transitions: [TransitionRecord] = []
+    var rows: [OutboxRecord] = []
+    var errors: [EvaluationErrorRecord] = []
+    var letters: [DeadLetterRecord] = []
 
     /// Open dead letters of evaluation kept per rule and reason; the evaluation log counts the others.
     private static let lettersPerRule = 20
 
     var byteCount: Int {
         alerts.reduce(0) { $0 + $1.bytes.count + 200 } + rows.reduce(0) { $0 + $1.payload.count + 400 }
-            + transitions.count * 300 + errors.count * 200
+            + transitions.count * 300 + letters.reduce(errors.count * 200) { $0 + $1.byteCount + 200 }
+    }
+
+    /// Nil where nothing changes.
+    var decision: Decision? {
+        let isEmpty =
+            alerts.isEmpty && removed.isEmpty && transitions.isEmpty && rows.isEmpty && errors.isEmpty && letters.isEmpty
+        guard !isEmpty else { return nil }
+        let changes = self
+        return Decision(byteCount: byteCount, hasOutboxRows: rows.contains { $0.state == .waiting }) { transaction in
+            try changes.apply(to: transaction)
+        }
     }
 
     func apply(to transaction: any StoreTransaction) throws {

@@ -1,5 +1,7 @@
 public import Core
 internal import RuleEngine
+internal import Spine
+internal import Store
 
 /// What the alert worker counts.
 public struct AlertWorkerMetrics: Sendable {
@@ -25,11 +27,11 @@ public struct AlertWorkerMetrics: Sendable {
 
     func count(_ output: EvaluationOutput) {
         for transition in output.transitions { transitions[transition.kind]?.add() }
-        evaluationErrors.add(output.errors.reduce(0) { $0 + $1.count })
+        evaluationErrors.add(output.errors.reduce(output.reportsDropped) { $0 + $1.count })
     }
 
     func count(_ announcement: Announcer.Announcement) {
-        outboxRows.add(announcement.rows.count)
+        outboxRows.add(announcement.rows.count { $0.state == .waiting })
         refusedRecipients.add(announcement.problems.filter { $0.component == "recipient" }.count)
     }
 }

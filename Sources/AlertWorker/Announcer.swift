@@ -1,6 +1,7 @@
 internal import Alerting
 internal import Core
 internal import RuleEngine
+internal import Spine
 internal import Store
 
 /// Turns transitions into outbox rows: who is told, in which lane, with which items. A synchronous value.
@@ -10,15 +11,21 @@ struct Announcer: Sendable {
         var receiver: String
         var recipient: String?
         var rule: String
+        /// Fired while bootstrapping: the row is kept for the record and never sent.
+        var isSuppressed = false
     }
 
     private struct Draft {
         var address: Address
         var items: [Notification.Item] = []
+        /// What makes each change one of its own, left out ones included: the key of the row is made of them.
+        var marks: [String] = []
         var omittedCount = 0
         var reasons: [Notification.Reason] = []
 
-        mutating func add(_ item: Notification.Item, reason: Notification.Reason) {
+        mutating func add(_ item: Notification.Item, of transition: Transition, reason: Notification.Reason) {
+            let cause = transition.cause.map { "\($0.topic)/\($0.partition)/\($0.offset)/\($0.version)" } ?? ""
+            marks.append("\(item.incidentKey)/\(reason.rawValue)/\(transition.at.milliseconds)/\(cause)")
             if !reasons.contains(reason) { reasons.append(reason) }
             if items.count < Notification.itemsMax { items.append(item) } else { omittedCount += 1 }
         }
@@ -42,21 +49,24 @@ struct Announcer: Sendable {
         /// Whom each alert's episode is told to from now on.
         var told: [Fingerprint: [StoredAlert.Told]] = [:]
         /// Recipients from data that were refused or missing, and templates that failed.
-        var problems: [HealthProblem] = []
+        var problems: [HealthFact] = []
+
+        /// Notes a problem of a rule; what goes wrong in telling of problems is no further problem.
+        mutating func add(problem: String, component: String, rule: RuleDirectory.Entry) {
+            guard !rule.isAboutRouter else { return }
+            problems.append(
+                HealthFact(component: component, subject: rule.name, isHealthy: false, detail: problem))
+        }
     }
 
-    struct HealthProblem: Sendable, Equatable {
-        var component: String
-        var subject: String
-        var detail: String
-    }
 
     /// Announces transitions that were decided together: one row per receiver, recipient and rule.
     ///
     /// - Parameters:
     ///   - told: whom the episode of an alert was told to so far.
     ///   - openCount: how many alerts of a rule are open now.
-    ///   - isBootstrap: firing alerts are not told now; their rows end `suppressed(bootstrap)`.
+    ///   - isBootstrap: alerts that fire now are not told; their rows end `suppressed(bootstrap)`. News of alerts that
+    ///     fired before, such as their end, is told: a store restored from a backup knows such alerts.
     func announce(
         _ transitions: [Transition], rules: RuleDirectory, told: (Fingerprint) -> [StoredAlert.Told],
         openCount: (String) -> Int, isBootstrap: Bool, now: Timestamp
@@ -65,16 +75,22 @@ struct Announcer: Sendable {
         var drafts: [Draft] = []
         var places: [Address: Int] = [:]
         for transition in transitions {
-            guard let reason = Announcer.reason(of: transition.kind) else { continue }
-            let rule = rules.rule(transition.alert.rule) ?? .removed(transition.alert.rule)
+            // Of a rule that is gone only the end of its alerts is told, in plain words.
+            let gone = transition.kind == .resolved ? RuleDirectory.Entry(gone: transition.alert) : nil
+            guard let reason = Announcer.reason(of: transition.kind),
+                let rule = rules.rule(transition.alert.rule) ?? gone
+            else { continue }
+            let isSuppressed = isBootstrap && (transition.alert.isBootstrap || reason == .first || reason == .event)
             let fingerprint = transition.alert.fingerprint
             let known = result.told[fingerprint] ?? told(fingerprint)
             var toldNow = known
-            let targets = targets(of: transition, rule: rule, known: known, &result.problems)
+            let targets = targets(of: transition, rule: rule, known: known, &result)
             if reason == .first || reason == .event { toldNow = [] }
             for target in targets {
                 guard let composer = composers[target.receiver] else { continue }
-                let address = Address(receiver: target.receiver, recipient: target.recipient, rule: rule.name)
+                let address = Address(
+                    receiver: target.receiver, recipient: target.recipient, rule: rule.name,
+                    isSuppressed: isSuppressed)
                 let place = places[address] ?? drafts.count
                 if place == drafts.count {
                     drafts.append(Draft(address: address))
@@ -82,12 +98,13 @@ struct Announcer: Sendable {
                 }
                 let item = Announcer.item(of: transition, rule: rule, composer: composer)
                 if let problem = item.templateProblem {
-                    result.problems.append(HealthProblem(component: "template", subject: rule.name, detail: problem))
+                    result.add(problem: problem, component: "template", rule: rule)
                 }
-                drafts[place].add(item, reason: reason)
-                if reason != .resolved, !isBootstrap, !toldNow.contains(target) { toldNow.append(target) }
+                drafts[place].add(item, of: transition, reason: reason)
+                if reason != .resolved, !isSuppressed, !toldNow.contains(target) { toldNow.append(target) }
             }
-            result.told[fingerprint] = reason == .event ? [] : toldNow
+            // With its end an episode is told; whoever is told of the next is told anew.
+            result.told[fingerprint] = reason == .event || reason == .resolved ? [] : toldNow
         }
         for draft in drafts {
             // Of a rule whose rows say who is told, a reader is told only of his own.
@@ -95,8 +112,7 @@ struct Announcer: Sendable {
             let own = draft.items.count { $0.state == .firing } + draft.omittedCount
             result.rows.append(
                 row(
-                    of: draft, openCount: isPersonal ? own : openCount(draft.address.rule), isBootstrap: isBootstrap,
-                    now: now))
+                    of: draft, openCount: isPersonal ? own : openCount(draft.address.rule), now: now))
         }
         return result
     }
@@ -115,16 +131,16 @@ struct Announcer: Sendable {
     }
 
     /// Tells once, per receiver, what was open when the router first caught up.
-    func announceOpen(_ alerts: [Alert], rules: RuleDirectory, now: Timestamp) -> [OutboxRecord] {
+    func announceOpen(_ alerts: [Alert], rules: RuleDirectory, now: Timestamp) -> Announcement {
+        var result = Announcement()
         var drafts: [Draft] = []
         var places: [Address: Int] = [:]
-        var problems: [HealthProblem] = []
         for alert in alerts {
             guard let rule = rules.rule(alert.rule) else { continue }
             let asFiring = Transition(
                 kind: .firing, alert: alert, previousSeverity: nil, at: alert.changedAt,
                 reason: "open before the router started", cause: alert.cause)
-            for target in targets(of: asFiring, rule: rule, known: [], &problems) {
+            for target in targets(of: asFiring, rule: rule, known: [], &result) {
                 guard let composer = composers[target.receiver] else { continue }
                 let address = Address(receiver: target.receiver, recipient: target.recipient, rule: "")
                 let place = places[address] ?? drafts.count
@@ -132,17 +148,22 @@ struct Announcer: Sendable {
                     drafts.append(Draft(address: address))
                     places[address] = place
                 }
-                drafts[place].add(composer.item(of: asFiring, texts: rule.texts), reason: .alreadyOpen)
+                let item = composer.item(of: asFiring, texts: rule.texts)
+                if let problem = item.templateProblem {
+                    result.add(problem: problem, component: "template", rule: rule)
+                }
+                drafts[place].add(item, of: asFiring, reason: .alreadyOpen)
             }
         }
-        return drafts.map { draft in
-            row(of: draft, openCount: draft.items.count + draft.omittedCount, isBootstrap: false, now: now)
+        result.rows = drafts.map { draft in
+            row(of: draft, openCount: draft.items.count + draft.omittedCount, now: now)
         }
+        return result
     }
 
     private func targets(
         of transition: Transition, rule: RuleDirectory.Entry, known: [StoredAlert.Told],
-        _ problems: inout [HealthProblem]
+        _ result: inout Announcement
     ) -> [StoredAlert.Told] {
         // A resolve goes wherever the firing was told, whatever the rule says now.
         if transition.kind == .resolved { return known }
@@ -153,10 +174,9 @@ struct Announcer: Sendable {
             let resolution = profile.resolve(
                 recipient: transition.alert.recipient, isRecipientExpected: rule.hasRecipient)
             if let refusal = resolution.refusal {
-                problems.append(
-                    HealthProblem(
-                        component: "recipient", subject: rule.name,
-                        detail: "\(refusal); the fallback of receiver '\(receiver)' is told"))
+                result.add(
+                    problem: "\(refusal); the fallback of receiver '\(receiver)' is told", component: "recipient",
+                    rule: rule)
             }
             for address in resolution.addresses {
                 let target = StoredAlert.Told(receiver: receiver, recipient: address)
@@ -177,7 +197,7 @@ struct Announcer: Sendable {
         }
     }
 
-    private func row(of draft: Draft, openCount: Int, isBootstrap: Bool, now: Timestamp) -> OutboxRecord {
+    private func row(of draft: Draft, openCount: Int, now: Timestamp) -> OutboxRecord {
         let address = draft.address
         let profile = profiles[address.receiver]
         let group = address.rule.isEmpty ? "already open" : address.rule
@@ -187,11 +207,8 @@ struct Announcer: Sendable {
             openCount: openCount, locale: profile?.locale ?? "en_US", timeZone: profile?.timeZone ?? "UTC",
             items: draft.items, omittedCount: draft.omittedCount)
         let lane = [address.receiver, address.recipient ?? "", group].joined(separator: "\u{1F}")
-        // Stable across restarts: the same decision always gives the same key.
-        let identity = draft.items.map {
-            "\($0.incidentKey)/\($0.state.rawValue)/\($0.severity)/\($0.resolvedAt?.milliseconds ?? 0)"
-        }
-        let key = Digest.sha256((lane + "\u{1F}" + identity.joined(separator: "\u{1F}")).utf8)
+        // Stable across restarts: the same decision always gives the same key, another decision another one.
+        let key = Digest.sha256((lane + "\u{1F}" + draft.marks.joined(separator: "\u{1F}")).utf8)
         let severity = notification.severity
         var row = OutboxRecord(
             receiver: address.receiver, lane: lane, kind: "notification",
@@ -200,7 +217,7 @@ struct Announcer: Sendable {
             priority: severity == .critical ? .critical : notification.isResolved ? .resolveOfSent : .normal,
             createdAt: now, idempotencyKey: Hex.encode(key.prefix(16)), payload: notification.bytes,
             recipient: address.recipient)
-        if isBootstrap {
+        if address.isSuppressed {
             row.state = .suppressed
             row.reason = "bootstrap"
             row.settledAt = now

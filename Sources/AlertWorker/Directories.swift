@@ -1,4 +1,5 @@
 public import Alerting
+internal import Core
 internal import RuleEngine
 
 /// The receivers of a configuration and which of them stand in where nobody is named.
@@ -28,10 +29,21 @@ struct RuleDirectory: Sendable {
         var isAboutRouter: Bool
         var texts: MessageTexts
 
-        /// A rule that is gone: the end of its alerts is still told to whoever was told of them.
-        static func removed(_ name: String) -> Entry {
-            Entry(
-                name: name, notify: [], hasRecipient: false, isAboutRouter: false,
+        init(
+            name: String, notify: [String], hasRecipient: Bool, isAboutRouter: Bool, texts: MessageTexts
+        ) {
+            self.name = name
+            self.notify = notify
+            self.hasRecipient = hasRecipient
+            self.isAboutRouter = isAboutRouter
+            self.texts = texts
+        }
+
+        /// Stands for the rule of an alert when that rule is not there any more.
+        init(gone alert: Alert) {
+            self.init(
+                name: alert.rule, notify: [], hasRecipient: alert.recipient != nil,
+                isAboutRouter: alert.table == HealthTable.name,
                 texts: MessageTexts(description: nil, summary: nil, facts: [], links: []))
         }
     }

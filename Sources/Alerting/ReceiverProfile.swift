@@ -14,6 +14,12 @@ public struct ReceiverProfile: Sendable, Equatable {
         public var addresses: [String?]
         /// Why the row's recipient was not used; nil where it was or none was named.
         public var refusal: String?
+
+        /// States whom a notification goes to.
+        public init(addresses: [String?], refusal: String?) {
+            self.addresses = addresses
+            self.refusal = refusal
+        }
     }
 
     public var name: String

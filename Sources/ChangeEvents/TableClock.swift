@@ -35,6 +35,8 @@ public struct TableClock: Sendable, Equatable {
     private var wall: Timestamp = .distantPast
     private var current: Timestamp
     private var explicit: Timestamp = .distantPast
+    /// The newest commit time of an earlier run.
+    private var storedNewest: Timestamp = .distantPast
 
     /// Makes a clock that starts at a stored value; `nil` for a table never read before.
     public init(maxDelay: Duration, mode: Mode, stored: Timestamp?) {
@@ -43,13 +45,27 @@ public struct TableClock: Sendable, Equatable {
         current = stored ?? .distantPast
     }
 
+    /// The same clock with another delay, after an edit of the table's declaration; it never goes back.
+    public func with(maxDelay: Duration) -> TableClock {
+        guard maxDelay != self.maxDelay else { return self }
+        var clock = TableClock(maxDelay: maxDelay, mode: mode, stored: current)
+        clock.partitions = partitions
+        clock.wall = wall
+        clock.explicit = explicit
+        clock.storedNewest = storedNewest
+        return clock
+    }
+
     /// The time up to which all rows have been read; ``Timestamp/distantPast`` before the first.
     ///
     /// It is stored with the offsets.
     public var now: Timestamp { current }
 
     /// The newest commit time of any row.
-    public var newestCommit: Timestamp { partitions.values.map(\.newest).max() ?? .distantPast }
+    public var newestCommit: Timestamp { max(storedNewest, partitions.values.map(\.newest).max() ?? .distantPast) }
+
+    /// Takes over the newest commit time of rows read before a restart: under `clock: data` it stands for the wall clock.
+    public mutating func restore(newestCommit: Timestamp) { storedNewest.advance(to: newestCommit) }
 
     /// Whether some partition holds the clock: read to its end, but its leader is not known to be live.
     public var isLagging: Bool {

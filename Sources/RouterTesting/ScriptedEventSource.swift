@@ -4,10 +4,11 @@ internal import Synchronization
 
 /// An event source over messages kept in memory: what is appended is read from whatever offset is assigned.
 ///
-/// It hands over one batch per call of `next()`, so that a test decides how batches are cut.
+/// It hands over one batch per call of `next()`, so that a test decides how batches are cut. Messages come in the order
+/// in which they were appended; the ends of partitions are told when nothing more is there.
 public final class ScriptedEventSource: EventSource {
     private struct Partition {
-        var messages: [RawBatch.Copied] = []
+        var messages: [(sequence: Int, message: RawBatch.Copied)] = []
         var low: Int64 = 0
         var high: Int64 = 0
         var position: Int64?
@@ -16,11 +17,14 @@ public final class ScriptedEventSource: EventSource {
 
     private struct State {
         var partitions: [TopicPartition: Partition] = [:]
+        var appendedCount = 0
         var committed: [TopicPartition: Int64] = [:]
         var timestampRequests: [Timestamp] = []
         var assignments: [[TopicPartition: Int64]] = []
         var queued: [SourceEvent] = []
         var waiter: CheckedContinuation<Void, Never>?
+        /// Tests that wait until everything was taken and handled.
+        var idlers: [CheckedContinuation<Void, Never>] = []
         var isEnded = false
 
         mutating func takeWaiter() -> CheckedContinuation<Void, Never>? {
@@ -41,13 +45,14 @@ public final class ScriptedEventSource: EventSource {
                 defer { queued = [] }
                 return queued
             }
-            var copies: [RawBatch.Copied] = []
-            for partition in partitions.keys.sorted() {
-                guard let entry = partitions[partition], let position = entry.position else { continue }
-                let fresh = entry.messages.filter { $0.offset >= position }.prefix(batchMax - copies.count)
-                if let last = fresh.last { partitions[partition]?.position = last.offset + 1 }
-                copies += fresh
+            // In the order in which they were appended, whatever their partition.
+            var fresh: [(sequence: Int, message: RawBatch.Copied)] = []
+            for entry in partitions.values {
+                guard let position = entry.position else { continue }
+                fresh += entry.messages.filter { $0.message.offset >= position }.prefix(batchMax)
             }
+            let copies = fresh.sorted { $0.sequence < $1.sequence }.prefix(batchMax).map(\.message)
+            for copy in copies { partitions[copy.partition]?.position = copy.offset + 1 }
             if !copies.isEmpty { return [.batch(RawBatch.copying(copies))] }
             var ends: [SourceEvent] = []
             for partition in partitions.keys.sorted() {
@@ -62,15 +67,39 @@ public final class ScriptedEventSource: EventSource {
     }
 
     private let state: Mutex<State>
-    /// Most messages of one batch.
-    private let batchMax: Int
+    /// Most messages of each batch, in turn; the last goes on.
+    private let cuts: Mutex<[Int]>
 
     /// Makes a source with empty partitions.
     public init(partitions: [TopicPartition], batchMax: Int) {
         var initial = State()
         for partition in partitions { initial.partitions[partition] = Partition() }
         state = Mutex(initial)
-        self.batchMax = batchMax
+        cuts = Mutex([batchMax])
+    }
+
+    /// Cuts the next batches at these sizes; the last goes on.
+    public func cut(_ sizes: [Int]) { cuts.withLock { $0 = sizes.isEmpty ? [1] : sizes } }
+
+    /// Waits until everything was read and handled, that is until the reader asks for more and there is none; or until
+    /// the task is cancelled.
+    public func waitUntilIdle() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isIdle = state.withLock { state in
+                    if state.waiter != nil || Task.isCancelled { return true }
+                    state.idlers.append(continuation)
+                    return false
+                }
+                if isIdle { continuation.resume() }
+            }
+        } onCancel: {
+            let idlers = state.withLock { state in
+                defer { state.idlers = [] }
+                return state.idlers
+            }
+            for idler in idlers { idler.resume() }
+        }
     }
 
     /// Offsets the group committed, as lag tools would see them; also what a test sets before a first start.
@@ -102,10 +131,11 @@ public final class ScriptedEventSource: EventSource {
     ) {
         let waiter = state.withLock { state in
             var entry = state.partitions[partition] ?? Partition()
-            entry.messages.append(
-                RawBatch.Copied(
-                    partition: partition, offset: entry.high, timestamp: timestamp, key: keyBytes,
-                    value: valueBytes, headers: headers))
+            let message = RawBatch.Copied(
+                partition: partition, offset: entry.high, timestamp: timestamp, key: keyBytes, value: valueBytes,
+                headers: headers)
+            entry.messages.append((state.appendedCount, message))
+            state.appendedCount += 1
             entry.high += 1
             state.partitions[partition] = entry
             return state.takeWaiter()
@@ -117,7 +147,7 @@ public final class ScriptedEventSource: EventSource {
     public func drop(_ partition: TopicPartition, below offset: Int64) {
         state.withLock { state in
             state.partitions[partition]?.low = offset
-            state.partitions[partition]?.messages.removeAll { $0.offset < offset }
+            state.partitions[partition]?.messages.removeAll { $0.message.offset < offset }
         }
     }
 
@@ -159,7 +189,7 @@ public final class ScriptedEventSource: EventSource {
         state.withLock { state in
             state.timestampRequests.append(time)
             return state.partitions.mapValues { partition in
-                partition.messages.first { $0.timestamp >= time.milliseconds }?.offset ?? -1
+                partition.messages.first { $0.message.timestamp >= time.milliseconds }?.message.offset ?? -1
             }
         }
     }
@@ -167,11 +197,16 @@ public final class ScriptedEventSource: EventSource {
     public func assign(_ offsets: [TopicPartition: Int64], generation: Int) async throws {
         let waiter = state.withLock { state in
             state.assignments.append(offsets)
-            for partition in state.partitions.keys {
-                state.partitions[partition]?.position = offsets[partition]
-                state.partitions[partition]?.toldEnd = -1
-            }
             state.queued = [.assigned(generation: generation)]
+            for (partition, entry) in state.partitions.sorted(by: { $0.key < $1.key }) {
+                let wanted = offsets[partition]
+                let isThere = wanted.map { $0 >= entry.low && $0 <= entry.high } ?? false
+                state.partitions[partition]?.position = isThere ? wanted : nil
+                state.partitions[partition]?.toldEnd = -1
+                if let wanted, !isThere {
+                    state.queued.append(.offsetOutOfRange(partition, reason: "offset \(wanted) is not there"))
+                }
+            }
             return state.takeWaiter()
         }
         waiter?.resume()
@@ -180,8 +215,8 @@ public final class ScriptedEventSource: EventSource {
     public func next() async throws -> [SourceEvent]? {
         while true {
             let events: [SourceEvent]?? = state.withLock { state in
-                if let events = state.take(batchMax: batchMax) { return .some(.some(events)) }
-                return state.isEnded ? .some(.none) : .none
+                if let events = state.take(batchMax: nextCut) { return .some(.some(events)) }
+                return state.isEnded ? .some(nil) : .none
             }
             if let events { return events }
             // The next reader, as after a restart, finds the source as it is.
@@ -194,15 +229,22 @@ public final class ScriptedEventSource: EventSource {
         state.withLock { $0.committed.merge(offsets) { max($0, $1) } }
     }
 
+    private var nextCut: Int { cuts.withLock { $0.count > 1 ? $0.removeFirst() : $0[0] } }
+
     private func wait() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
+                var idlers: [CheckedContinuation<Void, Never>] = []
                 let isReady = state.withLock { state in
-                    if !state.queued.isEmpty || state.isEnded || state.hasMore || Task.isCancelled { return true }
+                    let isReady = !state.queued.isEmpty || state.isEnded || state.hasMore || Task.isCancelled
+                    if isReady { return true }
                     state.waiter = continuation
+                    idlers = state.idlers
+                    state.idlers = []
                     return false
                 }
                 if isReady { continuation.resume() }
+                for idler in idlers { idler.resume() }
             }
         } onCancel: {
             state.withLock { $0.takeWaiter() }?.resume()

@@ -30,6 +30,8 @@ public struct Decision: Sendable {
     public var byteCount: Int
     /// New rows wait in the outbox once it is committed.
     public var hasOutboxRows: Bool
+    /// It changed nothing in the decider, so nothing builds on it: the store may refuse it alone. For commands only.
+    public var isAlone = false
 
     /// Describes a decision.
     public init(byteCount: Int, hasOutboxRows: Bool, apply: @escaping @Sendable (any StoreTransaction) throws -> Void) {

@@ -20,13 +20,16 @@ final class Mailbox<Item: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
-    /// Queues an item and wakes the reader.
-    func post(_ item: Item) {
-        let reader = state.withLock { state in
+    /// Queues an item and wakes the reader; false where nobody will read it.
+    @discardableResult
+    func post(_ item: Item) -> Bool {
+        let (isTaken, reader) = state.withLock { state in
+            guard !state.isClosed else { return (false, nil as CheckedContinuation<Void, Never>?) }
             state.items.append(item)
-            return state.takeReader()
+            return (true, state.takeReader())
         }
         reader?.resume()
+        return isTaken
     }
 
     /// Queues an item and waits until the reader has taken all that is queued; for the one producer of source events.
@@ -43,19 +46,19 @@ final class Mailbox<Item: Sendable>: Sendable {
     }
 
     /// No more items are taken: a waiting producer and reader go on.
-    func close() {
-        let (reader, producer) = state.withLock { state in
+    /// - Returns: what nobody will read.
+    func close() -> [Item] {
+        let (items, reader, producer) = state.withLock { state in
             state.isClosed = true
-            let producer = state.producer
+            let (items, producer) = (state.items, state.producer)
+            state.items = []
             state.producer = nil
-            return (state.takeReader(), producer)
+            return (items, state.takeReader(), producer)
         }
         reader?.resume()
         producer?.resume()
+        return items
     }
-
-    /// Takes everything queued without waiting.
-    func takeWaiting() -> [Item] { takeNow() }
 
     /// Takes everything queued; waits for the first item until `deadline`, where there is one.
     func take(until deadline: Timestamp?, clock: any WallClock) async -> [Item] {

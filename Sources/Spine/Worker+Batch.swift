@@ -122,6 +122,10 @@ extension Worker {
         let passed = state.passed
         state.bootstrapEnds = state.bootstrapEnds.filter { (passed[$0.key] ?? 0) < $0.value }
         guard !state.isBootstrap else { return }
+        // What was due by the rows read so far fired while bootstrapping.
+        var context = state.context(now: clock.now())
+        context.isBootstrap = true
+        state.pending.add(state.decider.advance(context: context))
         let key = MetaKeys(worker: configuration.name).bootstrapEnds
         state.pending.add(
             Decision(byteCount: 64, hasOutboxRows: false) { try $0.setMeta(key, OffsetMap.encode([:])) })
@@ -148,8 +152,9 @@ extension Worker {
         let context = state.context(now: now)
         state.pending.add(state.decider.advance(context: context))
         if !state.facts.isEmpty {
-            state.pending.add(state.decider.note(state.facts, context: context))
-            state.facts = []
+            let facts = state.facts.take()
+            state.pending.add(state.decider.note(facts, context: context))
+            state.notedFacts.add(facts)
         }
     }
 
@@ -163,6 +168,7 @@ extension Worker {
         _ command: D.Command, _ continuation: CheckedContinuation<D.Reply, any Error>, _ state: inout WorkerState<D>
     ) async throws {
         let (decision, reply) = state.decider.perform(command, context: state.context(now: clock.now()))
+        if let decision, decision.isAlone { return performAlone(decision, reply, continuation) }
         state.pending.add(decision ?? Decision(byteCount: 0, hasOutboxRows: false) { _ in })
         submit(&state) { result in
             switch result {
@@ -173,25 +179,49 @@ extension Worker {
         if state.decider.catalogVersion != state.catalogVersion { try await replaceCatalog(&state) }
     }
 
+    /// Hands over what builds on no overlay: where the store refuses it, nothing but its command fails.
+    private func performAlone(
+        _ decision: Decision, _ reply: D.Reply, _ continuation: CheckedContinuation<D.Reply, any Error>
+    ) {
+        store.submit(byteCount: decision.byteCount, chain: nil) { transaction in
+            try decision.apply(transaction)
+        } completion: { [onOutboxRows] result in
+            switch result {
+            case .success:
+                if decision.hasOutboxRows { onOutboxRows() }
+                continuation.resume(returning: reply)
+            case .failure(let error): continuation.resume(throwing: error)
+            }
+        }
+    }
+
     /// A reload changed what is read: memory is checkpointed at its offsets and goes on with the new catalog.
     private func replaceCatalog(_ state: inout WorkerState<D>) async throws {
         let catalog = state.decider.catalog
         let clocks = Dictionary(
-            zip(state.tableNames, state.clocks.map(\.now)), uniquingKeysWith: { first, _ in first })
+            zip(state.tableNames, state.clocks), uniquingKeysWith: { first, _ in first })
         state.tableNames = catalog.tables.map(\.name)
         state.memory = try RowMemory(catalog: catalog, restoring: state.memory.checkpoint())
         let formats = state.decoder.detectedFormats
         state.decoder = ChangeDecoder(catalog: catalog)
         state.decoder.remember(formats)
         state.catalogVersion = state.decider.catalogVersion
+        // A clock goes on with what it knows of its partitions: their ends are told only once.
         state.clocks = catalog.tables.map { table in
-            TableClock(
-                maxDelay: table.declaration.maxDelay, mode: configuration.clockMode, stored: clocks[table.name])
+            clocks[table.name]?.with(maxDelay: table.declaration.maxDelay)
+                ?? TableClock(maxDelay: table.declaration.maxDelay, mode: configuration.clockMode, stored: nil)
         }
         state.topicTables = [:]
         for partition in state.next.keys { state.add(partition) }
+        let now = clock.now()
+        for (partition, progress) in state.progress where progress.isAtEnd && state.live.contains(partition) {
+            for table in state.tables(of: partition) where clocks[catalog.tables[table].name] == nil {
+                state.clocks[table].partitionAtEnd(partition, wall: now)
+            }
+        }
         state.storedClocks = state.clocks.map { _ in nil }
         state.noteRoomForKeys()
+        state.storedNewest = state.clocks.map { _ in .distantPast }
         try await checkpoint(&state)
     }
 }

@@ -2,6 +2,7 @@ internal import ChangeEvents
 internal import Core
 internal import Logging
 internal import Store
+internal import Synchronization
 
 extension Worker {
     /// Hands the pending unit over when it has effects or the writer is idle; waits while too much is in flight.
@@ -39,8 +40,9 @@ extension Worker {
                     topic: partition.topic, partition: partition.partition, expected: offset.expected,
                     next: offset.next)
             }
-            for (table, time) in clocks {
-                try transaction.upsertState(StateRecord(kind: kind, key: table, dueAt: time, bytes: []))
+            for (table, time, newest) in clocks {
+                try transaction.upsertState(
+                    StateRecord(kind: kind, key: table, dueAt: time, bytes: TableClockRecord.bytes(newest: newest)))
             }
             for (topic, format) in formats {
                 try transaction.upsertState(
@@ -73,13 +75,17 @@ extension Worker {
     }
 
     /// Clocks whose stored value is worth writing: with effects always, else when they moved by a second.
-    private func clocksToStore(_ state: inout WorkerState<D>, hasEffects: Bool) -> [(String, Timestamp)] {
-        var changed: [(String, Timestamp)] = []
+    private func clocksToStore(_ state: inout WorkerState<D>, hasEffects: Bool) -> [(String, Timestamp, Timestamp)] {
+        var changed: [(String, Timestamp, Timestamp)] = []
         for (index, clock) in state.clocks.enumerated() where clock.now != .distantPast {
             let stored = state.storedClocks[index] ?? .distantPast
-            guard clock.now > stored, hasEffects || clock.now.milliseconds(since: stored) >= 1000 else { continue }
+            let newest = clock.newestCommit
+            let isMoved = clock.now > stored && (hasEffects || clock.now.milliseconds(since: stored) >= 1000)
+            // Under `clock: data` the newest row drives the clock, so it is as durable as the offsets.
+            guard isMoved || (clock.mode == .data && newest > state.storedNewest[index]) else { continue }
             state.storedClocks[index] = clock.now
-            changed.append((state.decider.catalog.tables[index].name, clock.now))
+            state.storedNewest[index] = newest
+            changed.append((state.decider.catalog.tables[index].name, clock.now, newest))
         }
         return changed
     }
@@ -107,27 +113,68 @@ extension Worker {
         let now = clock.now()
         state.eventsSinceCheckpoint = 0
         state.lastCheckpointAt = now
-        let inFlight = state.inFlight
-        let byteCount = memories.reduce(0) { sum, memory in sum + memory.1.reduce(0) { $0 + $1.count } }
-        inFlight.begin(byteCount: 0)
-        // One job keeps it in one transaction: a crash leaves the older checkpoint.
-        store.submit(byteCount: byteCount, chain: state.chain) { transaction in
-            for (name, chunks) in memories {
-                let id = try transaction.beginCheckpoint(name: name, at: now)
-                for chunk in chunks { try transaction.appendCheckpointChunk(id: id, bytes: chunk) }
-                try transaction.completeCheckpoint(id: id, offsets: offsets, ruleHashes: hashes, at: now)
+        let ids = CheckpointIds()
+        // Piece by piece, so that a large memory neither fills the writer's queue nor stalls it.
+        for (name, chunks) in memories {
+            await submitCheckpointJob(byteCount: 64, state) { try ids.set(name, $0.beginCheckpoint(name: name, at: now)) }
+            for chunk in chunks {
+                await submitCheckpointJob(byteCount: chunk.count, state) { transaction in
+                    try transaction.appendCheckpointChunk(id: ids.of(name), bytes: chunk)
+                }
+            }
+        }
+        // Both memories become the newest at once: a crash before this leaves the older checkpoint.
+        await submitCheckpointJob(byteCount: 4096, state) { [metrics] transaction in
+            for (name, _) in memories {
+                try transaction.completeCheckpoint(id: ids.of(name), offsets: offsets, ruleHashes: hashes, at: now)
             }
             try transaction.deletePairRuns(before: now.adding(.seconds(-86_400)), countMax: 10_000)
-        } completion: { [mailbox, metrics] result in
+            metrics.checkpoints.add()
+        }
+    }
+
+    private func submitCheckpointJob(
+        byteCount: Int, _ state: WorkerState<D>, _ body: @escaping @Sendable (any StoreTransaction) throws -> Void
+    ) async {
+        let inFlight = state.inFlight
+        inFlight.begin(byteCount: byteCount)
+        store.submit(byteCount: byteCount, chain: state.chain, body) { [mailbox] result in
             switch result {
-            case .success:
-                inFlight.end(byteCount: 0, failure: nil)
-                metrics.checkpoints.add()
+            case .success: inFlight.end(byteCount: byteCount, failure: nil)
             case .failure(let error):
-                inFlight.end(byteCount: 0, failure: error)
+                inFlight.end(byteCount: byteCount, failure: error)
                 mailbox.post(.commitFailed)
             }
         }
         await inFlight.waitUntil(unitsMax: configuration.unitsInFlightMax, bytesMax: configuration.bytesInFlightMax)
+    }
+}
+
+/// The ids of checkpoints that are being written, known once their first job ran.
+private final class CheckpointIds: Sendable {
+    private let ids = Mutex<[String: Int64]>([:])
+
+    func set(_ name: String, _ id: Int64) { ids.withLock { $0[name] = id } }
+
+    func of(_ name: String) throws -> Int64 {
+        guard let id = ids.withLock({ $0[name] }) else {
+            throw StoreError(.chainBroken, "The checkpoint '\(name)' was not begun.", systemCode: nil)
+        }
+        return id
+    }
+}
+
+/// What is stored of a table clock beside its time.
+enum TableClockRecord {
+    static func bytes(newest: Timestamp) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.signed(newest.milliseconds)
+        return writer.bytes
+    }
+
+    /// Nil where an older program stored none.
+    static func newest(_ bytes: [UInt8]) -> Timestamp? {
+        var reader = ByteReader(bytes)
+        return (try? reader.signed()).map(Timestamp.init(milliseconds:))
     }
 }

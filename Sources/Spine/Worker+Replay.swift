@@ -17,7 +17,12 @@ extension Worker {
         _ letters: [DeadLetterRecord], by person: String,
         _ continuation: CheckedContinuation<ReplayReport, any Error>, _ state: inout WorkerState<D>
     ) async throws {
-        try await flush(&state, isForced: true)
+        do {
+            try await flush(&state, isForced: true)
+        } catch {
+            continuation.resume(throwing: (error as? CommitFailure)?.underlying ?? error)
+            throw error
+        }
         var report = ReplayReport(replayed: [], refused: [:], judgedCount: 0)
         var copies: [RawBatch.Copied] = []
         var ids: [Int64] = []
@@ -42,7 +47,10 @@ extension Worker {
         let settled = report.replayed
         state.pending.add(
             Decision(byteCount: 128 * settled.count, hasOutboxRows: false) { transaction in
-                for id in settled { try transaction.settleDeadLetter(id: id, state: .replayed, by: person, at: now) }
+                // One that somebody settled meanwhile stays as it is: the judgement stands all the same.
+                for id in settled where try transaction.deadLetter(id: id)?.state == .open {
+                    try transaction.settleDeadLetter(id: id, state: .replayed, by: person, at: now)
+                }
             })
         let answer = report
         submit(&state) { result in

@@ -19,7 +19,13 @@ extension Worker {
         try await storePlan(plan, facts: facts, &state)
         try await replay(plan, &state)
         state.next = plan.judge
-        state.passed = [:]
+        state.passed = plan.judge
+        // Where a start was possible, a partition that stood still is read again.
+        state.lagging = Set(state.tableNames)
+        for partition in plan.judge.keys.sorted() {
+            state.facts.add(
+                HealthFact(component: "partition", subject: partition.description, isHealthy: true, detail: ""))
+        }
         try await assign(plan.judge, &state)
         state.lastCheckpointAt = clock.now()
         state.noteRoomForKeys()
@@ -68,10 +74,12 @@ extension Worker {
         var memory = state.memory
         var clockValues: [String: Timestamp] = [:]
         var formats: [String: EventFormat] = [:]
+        var newestValues: [String: Timestamp] = [:]
         let catalog = decider.catalog
         let stored = try store.read { reader in
             try reader.forEachState(kind: "\(name).table_clock") { record in
                 if let time = record.dueAt { clockValues[record.key] = time }
+                newestValues[record.key] = TableClockRecord.newest(record.bytes)
             }
             try reader.forEachState(kind: "\(name).format") { record in
                 formats[record.key] = EventFormat(rawValue: String(decoding: record.bytes, as: UTF8.self))
@@ -112,10 +120,16 @@ extension Worker {
             state.clocks[index] = TableClock(
                 maxDelay: table.declaration.maxDelay, mode: configuration.clockMode, stored: clockValues[table.name])
             state.storedClocks[index] = clockValues[table.name]
+            if let newest = newestValues[table.name] {
+                state.clocks[index].restore(newestCommit: newest)
+                state.storedNewest[index] = newest
+            }
         }
         for range in ranges { state.add(range.partition) }
         state.submitted = stored.offsets
-        state.bootstrapEnds = stored.bootstrapEnds
+        let present = Set(ranges.map(\.partition))
+        state.bootstrapEnds = stored.bootstrapEnds.filter { present.contains($0.key) }
+        state.firstRead = stored.firstRead
         return StartFacts(
             stored: stored.offsets, checkpoint: stored.checkpoint, firstRead: stored.firstRead, ranges: ranges,
             committed: committed, atTimestamp: atTimestamp, isRestored: stored.isRestored)
@@ -126,18 +140,23 @@ extension Worker {
         var firstRead = facts.firstRead
         for (partition, offset) in plan.judge where facts.stored[partition] == nil { firstRead[partition] = offset }
         if !plan.bootstrapEnds.isEmpty { state.bootstrapEnds = plan.bootstrapEnds }
+        state.firstRead = firstRead
         let moved = plan.judge.filter { facts.stored[$0.key] != $0.value }
         guard !moved.isEmpty || facts.isRestored else { return }
         let keys = MetaKeys(worker: configuration.name)
         let first = OffsetMap.encode(firstRead)
         let ends = OffsetMap.encode(state.bootstrapEnds)
-        try await store.write(byteCount: first.count + ends.count) { transaction in
-            for (partition, offset) in moved {
-                try transaction.resetOffset(topic: partition.topic, partition: partition.partition, next: offset)
+        do {
+            try await store.write(byteCount: first.count + ends.count) { transaction in
+                for (partition, offset) in moved {
+                    try transaction.resetOffset(topic: partition.topic, partition: partition.partition, next: offset)
+                }
+                try transaction.setMeta(keys.firstRead, first)
+                try transaction.setMeta(keys.bootstrapEnds, ends)
+                try transaction.setMeta(StoreMetaKey.restoredAt, nil)
             }
-            try transaction.setMeta(keys.firstRead, first)
-            try transaction.setMeta(keys.bootstrapEnds, ends)
-            try transaction.setMeta(StoreMetaKey.restoredAt, nil)
+        } catch {
+            throw CommitFailure(underlying: error)
         }
         for (partition, offset) in moved { state.submitted[partition] = offset }
     }
@@ -159,7 +178,7 @@ extension Worker {
                     throw WorkerError(
                         .source, "the event source ended while memory was rebuilt: \(error.map { "\($0)" } ?? "")")
                 case .stop: throw WorkerError(.stopped, "stopped while row memory was rebuilt")
-                case .command, .replay, .fact, .commitFailed: state.deferred.append(item)
+                case .command, .replay, .factsWait, .commitFailed: state.deferred.append(item)
                 }
             }
         }
@@ -209,9 +228,15 @@ extension Worker {
             throw WorkerError(.source, "Kafka could not be asked for new partitions: \(error)")
         }
         for range in lows where fresh.contains(range.partition) {
-            state.next[range.partition] = state.submitted[range.partition] ?? range.low
+            let first = state.submitted[range.partition] ?? range.low
+            state.next[range.partition] = first
+            if state.firstRead[range.partition] == nil { state.firstRead[range.partition] = first }
             state.add(range.partition)
         }
+        // Memory without a checkpoint of these partitions is replayed from here.
+        let key = MetaKeys(worker: configuration.name).firstRead
+        let bytes = OffsetMap.encode(state.firstRead)
+        state.pending.add(Decision(byteCount: bytes.count, hasOutboxRows: false) { try $0.setMeta(key, bytes) })
         logger.notice("new partitions", metadata: ["partitions": "\(fresh.map(\.description).sorted())"])
         try await assign(state.next, &state)
     }

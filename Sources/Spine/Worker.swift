@@ -14,7 +14,7 @@ public final class Worker<D: Decider>: Sendable {
         case sourceEnded((any Error)?)
         case command(D.Command, CheckedContinuation<D.Reply, any Error>)
         case replay([DeadLetterRecord], by: String, CheckedContinuation<ReplayReport, any Error>)
-        case fact(HealthFact)
+        case factsWait
         case commitFailed
         case stop
     }
@@ -26,6 +26,8 @@ public final class Worker<D: Decider>: Sendable {
     let metrics: WorkerMetrics
     let logger: Logger
     let mailbox = Mailbox<Item>()
+    private let inbox = FactInbox()
+    private let stopSignal = StopSignal()
     /// Called after a commit that added outbox rows, on the store's thread; must be quick.
     let onOutboxRows: @Sendable () -> Void
     private let makeDecider: @Sendable () throws -> D
@@ -54,7 +56,7 @@ public final class Worker<D: Decider>: Sendable {
     /// - Throws: ``WorkerError`` when the worker stops first, or what the store said.
     public func perform(_ command: D.Command) async throws -> D.Reply {
         try await withCheckedThrowingContinuation { continuation in
-            mailbox.post(.command(command, continuation))
+            if !mailbox.post(.command(command, continuation)) { continuation.resume(throwing: WorkerError.stopping) }
         }
     }
 
@@ -63,27 +65,40 @@ public final class Worker<D: Decider>: Sendable {
     /// Letters that are no event this time either stay open; the others end `replayed` in the same transaction.
     public func replay(_ letters: [DeadLetterRecord], by person: String) async throws -> ReplayReport {
         try await withCheckedThrowingContinuation { continuation in
-            mailbox.post(.replay(letters, by: person, continuation))
+            if !mailbox.post(.replay(letters, by: person, continuation)) {
+                continuation.resume(throwing: WorkerError.stopping)
+            }
         }
     }
 
     /// States a fact about the router itself; it becomes a row of `router_health`.
-    public func report(_ fact: HealthFact) { mailbox.post(.fact(fact)) }
+    ///
+    /// Never waits. Of facts about one subject that were not noted yet only the newest is kept.
+    public func report(_ fact: HealthFact) {
+        if inbox.add(fact) { mailbox.post(.factsWait) }
+    }
 
     /// Stops reading; ``run()`` returns after what was decided is committed and memory is checkpointed.
-    public func stop() { mailbox.post(.stop) }
+    public func stop() {
+        stopSignal.raise()
+        mailbox.post(.stop)
+    }
 
-    /// Runs until ``stop()``.
+    /// Runs until ``stop()`` or until its task is cancelled.
     /// - Throws: ``StartRefusal`` where it may not start, ``WorkerError`` when the source or the store failed for good.
     public func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await self.pump() }
-            defer {
-                isReadyFlag.store(false, ordering: .releasing)
-                mailbox.close()
-                group.cancelAll()
+        try await withTaskCancellationHandler {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await self.pump() }
+                defer {
+                    isReadyFlag.store(false, ordering: .releasing)
+                    for item in mailbox.close() { item.refuse(with: .stopping) }
+                    group.cancelAll()
+                }
+                try await loop()
             }
-            try await loop()
+        } onCancel: {
+            stop()
         }
     }
 
@@ -99,7 +114,7 @@ public final class Worker<D: Decider>: Sendable {
     private func loop() async throws {
         var state = WorkerState(decider: try makeDecider(), configuration: configuration)
         var isStarting = true
-        defer { state.answerWaiting(with: WorkerError(.stopped, "the worker is stopping")) }
+        defer { state.answerWaiting(with: .stopping) }
         while true {
             do {
                 if isStarting {
@@ -115,7 +130,7 @@ public final class Worker<D: Decider>: Sendable {
             } catch let failure as CommitFailure {
                 isReadyFlag.store(false, ordering: .releasing)
                 try await waitForStore(after: failure.underlying, &state)
-                if state.isStopping { return }
+                if state.isStopping || stopSignal.isRaised { return }
                 state.dropOverlays(decider: try makeDecider(), configuration: configuration)
                 isStarting = true
             }
@@ -123,11 +138,22 @@ public final class Worker<D: Decider>: Sendable {
     }
 
     private func round(_ state: inout WorkerState<D>) async throws {
-        let items = await mailbox.take(until: nextWake(&state), clock: clock)
-        for item in state.takeDeferred() + items { try await handle(item, &state) }
+        if Task.isCancelled { state.isStopping = true }
+        let taken = await mailbox.take(until: nextWake(&state), clock: clock)
+        let items = state.takeDeferred() + taken
+        for (index, item) in items.enumerated() {
+            do {
+                try await handle(item, &state)
+            } catch {
+                // Commands that came behind wait for the new start; what was read before it is read again.
+                state.deferred = items[(index + 1)...].filter { !$0.isFromSource }
+                throw error
+            }
+        }
         try await tick(&state)
         try await flush(&state, isForced: false)
         if state.inFlight.failure != nil { throw failure(of: state) }
+        if state.pending.isEmpty, state.inFlight.unitCount == 0 { state.notedFacts = FactList() }
         try await checkpointIfDue(&state)
     }
 
@@ -142,7 +168,7 @@ public final class Worker<D: Decider>: Sendable {
             try await perform(command, continuation, &state)
         case .replay(let letters, let person, let continuation):
             try await replay(letters, by: person, continuation, &state)
-        case .fact(let fact): state.facts.append(fact)
+        case .factsWait: state.facts.add(inbox.take())
         case .commitFailed:
             // The failure of a generation that was dropped is old news.
             if state.inFlight.failure != nil { throw failure(of: state) }
@@ -166,7 +192,7 @@ public final class Worker<D: Decider>: Sendable {
         case .newPartitions(let partitions): try await takeNew(partitions, &state)
         case .offsetOutOfRange(let partition, let reason):
             logger.error("partition stands still", metadata: ["partition": "\(partition)", "reason": "\(reason)"])
-            state.facts.append(
+            state.facts.add(
                 HealthFact(
                     component: "partition", subject: partition.description, isHealthy: false,
                     detail: "the next offset is not in Kafka any more (\(reason)); the partition stands still. "
@@ -218,12 +244,20 @@ public final class Worker<D: Decider>: Sendable {
                     throw WorkerError(.store, "the store failed: \(error)")
                 }
             }
-            try await clock.sleep(until: clock.now().adding(wait))
+            // What is queued stays queued: the pump waits with one delivery, so nothing grows.
+            await sleepUnlessStopped(wait)
             wait = min(wait * 2, configuration.probeIntervals.upperBound)
-            for item in mailbox.takeWaiting() {
-                if case .stop = item { state.isStopping = true } else { state.deferred.append(item) }
-            }
-            if state.isStopping { return }
+            if stopSignal.isRaised { return }
+        }
+    }
+
+    private func sleepUnlessStopped(_ duration: Duration) async {
+        let deadline = clock.now().adding(duration)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await self.clock.sleep(until: deadline) }
+            group.addTask { await self.stopSignal.wait() }
+            await group.next()
+            group.cancelAll()
         }
     }
 
@@ -233,6 +267,27 @@ public final class Worker<D: Decider>: Sendable {
         await state.inFlight.waitUntil(unitsMax: 0, bytesMax: 0)
         if let failure = state.inFlight.failure { throw WorkerError(.store, "the last commit failed: \(failure)") }
         try await checkpoint(&state)
+        await state.inFlight.waitUntil(unitsMax: 0, bytesMax: 0)
+        if let failure = state.inFlight.failure {
+            // The older checkpoint stays: the next start replays a little more.
+            logger.warning("the last checkpoint failed", metadata: ["error": "\(failure)"])
+        }
+    }
+}
+
+extension Worker.Item {
+    /// What the source said; an item of an older assignment is worth nothing after a new start.
+    fileprivate var isFromSource: Bool {
+        if case .events = self { true } else { false }
+    }
+
+    /// Tells whoever waits for an answer that there is none.
+    func refuse(with error: WorkerError) {
+        switch self {
+        case .command(_, let continuation): continuation.resume(throwing: error)
+        case .replay(_, _, let continuation): continuation.resume(throwing: error)
+        case .events, .sourceEnded, .factsWait, .commitFailed, .stop: break
+        }
     }
 }
 

@@ -62,6 +62,8 @@ public struct WorkerError: Error, CustomStringConvertible {
     public var message: String
     public var description: String { message }
 
+    static let stopping = WorkerError(.stopped, "the worker is stopping")
+
     /// Makes an error.
     public init(_ code: Code, _ message: String) {
         self.code = code

@@ -36,6 +36,8 @@ struct WorkerState<D: Decider> {
     var tableNames: [String]
     /// Clock values as last handed to the store.
     var storedClocks: [Timestamp?]
+    /// Newest commit times as last handed to the store.
+    var storedNewest: [Timestamp]
     let batch = ChangeBatch()
     /// First offset that is not decided, per assigned partition.
     var next: [TopicPartition: Int64] = [:]
@@ -55,9 +57,16 @@ struct WorkerState<D: Decider> {
     var pending = PendingUnit()
     var chain = WriteChain()
     var inFlight = InFlight()
-    var facts: [HealthFact] = []
     /// Per table the row keys forgotten for want of room, as last counted.
     private var evictedCounts: [Int]
+    /// Facts to be noted at the next tick.
+    var facts = FactList()
+    /// Facts that were noted and may not be durable yet: noted again after a failed commit.
+    var notedFacts = FactList()
+    /// Where each partition was first read from, as stored.
+    var firstRead: [TopicPartition: Int64] = [:]
+    /// Tables of which it was reported that their clock stands.
+    var lagging: Set<String> = []
     var deferred: [Worker<D>.Item] = []
     var generation = 0
     var isAssigned = false
@@ -74,6 +83,7 @@ struct WorkerState<D: Decider> {
             TableClock(maxDelay: $0.declaration.maxDelay, mode: configuration.clockMode, stored: nil)
         }
         storedClocks = clocks.map { _ in nil }
+        storedNewest = clocks.map { _ in .distantPast }
         tableNames = decider.catalog.tables.map(\.name)
         evictedCounts = clocks.map { _ in 0 }
     }
@@ -88,7 +98,7 @@ struct WorkerState<D: Decider> {
             sum += count - evictedCounts[table]
             if evictedCounts[table] == 0 {
                 let declaration = decider.catalog.tables[table].declaration
-                facts.append(
+                facts.add(
                     HealthFact(
                         component: "row-memory", subject: declaration.name, isHealthy: false,
                         detail: "more than \(declaration.rowKeysMax) row keys changed: the oldest are forgotten, and "
@@ -106,7 +116,7 @@ struct WorkerState<D: Decider> {
         for table in Set(topicTables.values.joined()).sorted() {
             let declaration = decider.catalog.tables[table].declaration
             guard memory.keyCount(table: table) < declaration.rowKeysMax / 4 * 3 else { continue }
-            facts.append(
+            facts.add(
                 HealthFact(component: "row-memory", subject: declaration.name, isHealthy: true, detail: ""))
         }
     }
@@ -123,8 +133,28 @@ struct WorkerState<D: Decider> {
             for partition in live {
                 for table in tables(of: partition) { clocks[table].leaderAnswered(partition, wall: now) }
             }
+            for table in clocks.indices { clocks[table].advance(wall: now) }
+            reportLagging()
+            return
         }
         for table in clocks.indices { clocks[table].advance(wall: now) }
+    }
+
+    /// A clock that stands because a leader is gone holds every timer of its table: an operator has to know.
+    private mutating func reportLagging() {
+        for (table, clock) in clocks.enumerated() {
+            let name = tableNames[table]
+            let partitions = clock.laggingPartitions
+            guard partitions.isEmpty == lagging.contains(name) else { continue }
+            if partitions.isEmpty { lagging.remove(name) } else { lagging.insert(name) }
+            let list = partitions.prefix(5).map(\.description).joined(separator: ", ")
+            let more = partitions.count > 5 ? " and \(partitions.count - 5) more" : ""
+            facts.add(
+                HealthFact(
+                    component: "lagging", subject: name, isHealthy: partitions.isEmpty,
+                    detail: partitions.isEmpty
+                        ? "" : "no leader answers for \(list)\(more); timers of the table stand still"))
+        }
     }
 
     /// Takes a partition into the clocks of its tables.
@@ -132,6 +162,8 @@ struct WorkerState<D: Decider> {
         let tables = topicTables[partition.topic] ?? decider.catalog.tables(carriedBy: partition.topic)
         topicTables[partition.topic] = tables
         for table in tables { clocks[table].add(partition) }
+        // Until it was read, a hold must not end: the partition may bring a row at or below the deleted version.
+        if progress[partition] == nil { progress[partition] = (.min, false) }
     }
 
     func context(now: Timestamp) -> DecisionContext {
@@ -156,7 +188,8 @@ struct WorkerState<D: Decider> {
         var fresh = WorkerState(decider: decider, configuration: configuration)
         fresh.generation = generation
         fresh.deferred = deferred
-        fresh.facts = facts
+        fresh.facts.add(notedFacts.facts)
+        fresh.facts.add(facts.facts)
         fresh.isStopping = isStopping
         self = fresh
     }
@@ -167,21 +200,15 @@ struct WorkerState<D: Decider> {
     }
 
     /// Commands that will not be carried out are told so.
-    mutating func answerWaiting(with error: any Error) {
-        for item in takeDeferred() {
-            switch item {
-            case .command(_, let continuation): continuation.resume(throwing: error)
-            case .replay(_, _, let continuation): continuation.resume(throwing: error)
-            case .events, .sourceEnded, .fact, .commitFailed, .stop: break
-            }
-        }
+    mutating func answerWaiting(with error: WorkerError) {
+        for item in takeDeferred() { item.refuse(with: error) }
     }
 
     mutating func reachedEnd(of partition: TopicPartition, offset: Int64, now: Timestamp) {
         guard next[partition] != nil else { return }
         passed[partition] = max(passed[partition] ?? 0, offset)
         live.insert(partition)
-        if (next[partition] ?? 0) <= offset { progress[partition, default: (.min, true)].isAtEnd = true }
+        if (next[partition] ?? 0) <= offset { progress[partition, default: (.min, false)].isAtEnd = true }
         for table in tables(of: partition) {
             clocks[table].partitionAtEnd(partition, wall: now)
         }
