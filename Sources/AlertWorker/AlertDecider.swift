@@ -184,7 +184,8 @@ public struct AlertDecider: Decider {
         var changes = Changes()
         _ = add(output, raw: nil, rules: old, context: context, &changes)
         // What was wrong with rules, texts and recipients may be right now; what is not says so again.
-        let said = health.takeStated(open: new.rules.filter { $0.table == HealthTable.name }.flatMap { evaluator.open(rule: $0.name) })
+        let said = health.takeStated(
+            open: new.rules.filter { $0.table == HealthTable.name }.flatMap { evaluator.open(rule: $0.name) })
         health = HealthNotes(rules: new)
         judge(said, context: context, &changes)
         let decision = changes.decision
@@ -261,7 +262,8 @@ private struct Changes: Sendable {
     /// Nil where nothing changes.
     var decision: Decision? {
         let isEmpty =
-            alerts.isEmpty && removed.isEmpty && transitions.isEmpty && rows.isEmpty && errors.isEmpty && letters.isEmpty
+            alerts.isEmpty && removed.isEmpty && transitions.isEmpty && rows.isEmpty && errors.isEmpty
+            && letters.isEmpty
         guard !isEmpty else { return nil }
         let changes = self
         return Decision(byteCount: byteCount, hasOutboxRows: rows.contains { $0.state == .waiting }) { transaction in

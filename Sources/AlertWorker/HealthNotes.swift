@@ -90,7 +90,8 @@ enum MemoryPieces {
             var reader = ByteReader(bytes)
             let name = try reader.text()
             let (index, count) = (try reader.unsigned(), try reader.unsigned())
-            guard index == UInt64(next), index < count, index == 0 || (chunks.last?.name == name && count == UInt64(total))
+            guard index == UInt64(next), index < count,
+                index == 0 || (chunks.last?.name == name && count == UInt64(total))
             else { throw ByteReadError(message: "a piece of the rules' memory is missing", byteOffset: 0) }
             let piece = try reader.blob()
             if index == 0 {
@@ -101,7 +102,9 @@ enum MemoryPieces {
             total = Int(truncatingIfNeeded: count)
             next = index + 1 == count ? 0 : Int(truncatingIfNeeded: index) + 1
         }
-        guard next == 0 else { throw ByteReadError(message: "the last piece of the rules' memory is missing", byteOffset: 0) }
+        guard next == 0 else {
+            throw ByteReadError(message: "the last piece of the rules' memory is missing", byteOffset: 0)
+        }
         return chunks
     }
 }

@@ -116,7 +116,9 @@ extension Worker {
         let ids = CheckpointIds()
         // Piece by piece, so that a large memory neither fills the writer's queue nor stalls it.
         for (name, chunks) in memories {
-            await submitCheckpointJob(byteCount: 64, state) { try ids.set(name, $0.beginCheckpoint(name: name, at: now)) }
+            await submitCheckpointJob(byteCount: 64, state) {
+                try ids.set(name, $0.beginCheckpoint(name: name, at: now))
+            }
             for chunk in chunks {
                 await submitCheckpointJob(byteCount: chunk.count, state) { transaction in
                     try transaction.appendCheckpointChunk(id: ids.of(name), bytes: chunk)

@@ -41,7 +41,8 @@ import Testing
         }
     }
 
-    @Test func `a recipient comes from the row, and one of a refused domain is replaced by the fallback and reported once`()
+    @Test
+    func `a recipient comes from the row, and one of a refused domain is replaced by the fallback and reported once`()
         async throws
     {
         let rules = """
@@ -63,7 +64,8 @@ import Testing
             let open = try session.openAlerts("router-health")
             #expect(open.count == 1)
             let ops = try session.outbox().filter { $0.row.receiver == "ops" }
-            #expect(ops.map(\.description) == ["ops: first router-health/component=recipient, subject=low/firing/error"])
+            #expect(
+                ops.map(\.description) == ["ops: first router-health/component=recipient, subject=low/firing/error"])
             // More of the same says nothing new; a good reload resolves it, and what is still wrong says so again.
             world.row("e", at: 5, ["x": .double(1)])
             try await session.settle()
@@ -73,22 +75,26 @@ import Testing
             #expect(try session.openAlerts("router-health").isEmpty)
             world.row("f", at: 6, ["x": .double(1)])
             try await session.settle()
-            #expect(try session.outbox().filter { $0.row.receiver == "ops" }.map(\.notification.reason) == [
-                .first, .resolved, .first,
-            ])
+            #expect(
+                try session.outbox().filter { $0.row.receiver == "ops" }.map(\.notification.reason) == [
+                    .first, .resolved, .first,
+                ])
         }
     }
 
-    @Test func `a rule that errors is one alert to the operator, also after a restart, and a reload resolves it`() async throws {
+    @Test func `a rule that errors is one alert to the operator, also after a restart, and a reload resolves it`()
+        async throws
+    {
         let rules = "table: t\nowner: o\nrules:\n  - {name: r, when: after.x > 60}\n"
         let world = try World(rules)
         try await world.session { session in
             try await session.settle()
             for time in 1...50 { world.row("a\(time)", at: Int64(time), ["x": .null]) }
             try await session.settle()
-            #expect(try session.outbox().map(\.description) == [
-                "ops: first router-health/component=rule, subject=r/firing/error"
-            ])
+            #expect(
+                try session.outbox().map(\.description) == [
+                    "ops: first router-health/component=rule, subject=r/firing/error"
+                ])
         }
         try await world.session { session in
             for time in 51...60 { world.row("a\(time)", at: Int64(time), ["x": .null]) }
@@ -109,7 +115,8 @@ import Testing
         }
     }
 
-    @Test func `raised and lowered levels are told, each under a key of its own, and the end is told too`() async throws {
+    @Test func `raised and lowered levels are told, each under a key of its own, and the end is told too`() async throws
+    {
         let world = try World(AnnouncingTests.high)
         try await world.session { session in
             try await session.settle()
@@ -118,9 +125,10 @@ import Testing
                 try await session.settle()
             }
             let told = try session.outbox()
-            #expect(told.map(\.notification.reason) == [
-                .first, .severityRaised, .severityLowered, .severityRaised, .severityLowered, .resolved,
-            ])
+            #expect(
+                told.map(\.notification.reason) == [
+                    .first, .severityRaised, .severityLowered, .severityRaised, .severityLowered, .resolved,
+                ])
             #expect(Set(told.map(\.row.idempotencyKey)).count == 6)
             #expect(Set(told.map(\.row.lane)).count == 1)
         }
@@ -145,7 +153,9 @@ import Testing
         #expect(try await rows(.after(.corrupt)) == undisturbed)
     }
 
-    @Test func `a resolve goes to whoever was told, also after notify was edited and the worker restarted`() async throws {
+    @Test func `a resolve goes to whoever was told, also after notify was edited and the worker restarted`()
+        async throws
+    {
         @Sendable func rules(_ receiver: String) -> String {
             "table: t\nowner: o\nrules:\n  - {name: r, when: after.x > 60, notify: [\(receiver)]}\n"
         }
@@ -159,9 +169,10 @@ import Testing
         try await world.session { session in
             world.x("a", 10, at: 2)
             try await session.settle()
-            #expect(try session.outbox().map(\.description) == [
-                "line: first r/id=a/firing/warning", "line: resolved r/id=a/resolved/warning",
-            ])
+            #expect(
+                try session.outbox().map(\.description) == [
+                    "line: first r/id=a/firing/warning", "line: resolved r/id=a/resolved/warning",
+                ])
         }
     }
 

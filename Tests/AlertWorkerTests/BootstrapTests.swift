@@ -25,9 +25,10 @@ import Testing
             world.x("b", 90, at: 6)
             world.x("b", 10, at: 7)
             try await session.settle()
-            #expect(try session.outbox().dropFirst(told.count).map(\.description) == [
-                "team: severity_raised high/id=b/firing/critical", "team: resolved high/id=b/resolved/critical",
-            ])
+            #expect(
+                try session.outbox().dropFirst(told.count).map(\.description) == [
+                    "team: severity_raised high/id=b/firing/critical", "team: resolved high/id=b/resolved/critical",
+                ])
         }
     }
 
@@ -75,11 +76,12 @@ import Testing
         world.x("old", 10, at: 3)
         try await world.session { session in
             try await session.settle()
-            #expect(try session.outbox().map(\.description) == [
-                "team: first high/id=old/firing/warning",
-                "team: first high/id=new/firing/warning [suppressed bootstrap]",
-                "team: resolved high/id=old/resolved/warning", "team: already_open high/id=new/firing/warning",
-            ])
+            #expect(
+                try session.outbox().map(\.description) == [
+                    "team: first high/id=old/firing/warning",
+                    "team: first high/id=new/firing/warning [suppressed bootstrap]",
+                    "team: resolved high/id=old/resolved/warning", "team: already_open high/id=new/firing/warning",
+                ])
             #expect(try session.store.read { try $0.meta(StoreMetaKey.restoredAt) } == nil)
             world.x("later", 65, at: 4)
             try await session.settle()

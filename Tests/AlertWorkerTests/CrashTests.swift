@@ -73,7 +73,9 @@ private struct RandomStream {
             }
         }
         if Int.random(in: 0..<8, using: &random) == 0 {
-            return { $0.row(id, at: time, ["plant": .string("P")], type: "delete", partition: partition, version: version) }
+            return {
+                $0.row(id, at: time, ["plant": .string("P")], type: "delete", partition: partition, version: version)
+            }
         }
         let plant = JSON.string(["A", "B"].randomElement(using: &random) ?? "A")
         let mail = JSON.string(["a@x.example", "b@x.example", "c@evil.example"].randomElement(using: &random) ?? "")
@@ -149,7 +151,9 @@ private struct RandomStream {
         }
     }
 
-    @Test func `a commit that fails for a while leaves the outcome of an undisturbed run in the same process`() async throws {
+    @Test func `a commit that fails for a while leaves the outcome of an undisturbed run in the same process`()
+        async throws
+    {
         for seed in UInt64(11)...14 {
             let undisturbed = try await run(seed: seed, batchMax: 3)
             var random = SeededRandom(seed: seed)

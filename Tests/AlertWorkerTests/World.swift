@@ -1,5 +1,5 @@
-import Alerting
 import AlertWorker
+import Alerting
 import ChangeEvents
 import ConfigFiles
 import Core
@@ -99,7 +99,9 @@ final class World: @unchecked Sendable {
         members["_change_type"] = .string(type)
         members["_commit_version"] = .integer(version ?? versions)
         members["_commit_timestamp"] = .string(second(time).description)
-        let text = String(decoding: JSON.object(members.sorted { $0.key < $1.key }.map { JSON.Member($0.key, $0.value) }).bytes, as: UTF8.self)
+        let text = String(
+            decoding: JSON.object(members.sorted { $0.key < $1.key }.map { JSON.Member($0.key, $0.value) }).bytes,
+            as: UTF8.self)
         source.append(
             TopicPartition(topic: table, partition: partition), key: id, value: text,
             timestamp: second(time).milliseconds)
@@ -265,7 +267,8 @@ struct Outcome: Equatable {
             var stored = try StoredAlert(record: record)
             stored.alert.cause = nil
             let alert = stored.alert
-            return "\(alert.rule) \(alert.keyDisplay) \(record.isOpen) \(alert.state) \(alert.severity) \(alert.episode) "
+            return
+                "\(alert.rule) \(alert.keyDisplay) \(record.isOpen) \(alert.state) \(alert.severity) \(alert.episode) "
                 + "\(alert.changedAt) \(stored.told.map { "\($0.receiver)/\($0.recipient ?? "")" }) "
                 + Hex.encode(Digest.sha256(alert.bytes).prefix(8))
         }.sorted()
