@@ -26,7 +26,8 @@ final class World: @unchecked Sendable {
           t:
             row_key: [id]
             event_time: seen_at
-            columns: {id: string, plant: string, x: double, due: timestamp, done: bool, mail: string, seen_at: timestamp}
+            columns:
+              {id: string, plant: string, x: double, due: timestamp, done: bool, mail: string, seen_at: timestamp}
           u:
             row_key: [id]
             columns: {id: string, x: double}
