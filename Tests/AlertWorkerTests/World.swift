@@ -139,11 +139,16 @@ final class World: @unchecked Sendable {
         faults(store)
         let worker = makeWorker(store)
         let session = Session(world: self, worker: worker, store: store)
+        let ending = Ending()
         let result: Result<Void, any Error>
         do {
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 group.addTask {
-                    try await worker.run()
+                    do { try await worker.run() } catch {
+                        // What ended the worker says more than what its callers were told then.
+                        ending.set(error)
+                        throw error
+                    }
                     return true
                 }
                 group.addTask {
@@ -155,7 +160,7 @@ final class World: @unchecked Sendable {
             }
             result = .success(())
         } catch {
-            result = .failure(error)
+            result = .failure(ending.error ?? error)
         }
         await sqlite.close(now: clock.now())
         try result.get()
@@ -286,4 +291,11 @@ struct Outcome: Equatable {
         }.sorted()
         offsets = try reader.offsets().map { "\($0.topic)[\($0.partition)] \($0.nextOffset)" }.sorted()
     }
+}
+
+/// Why a worker ended.
+private final class Ending: @unchecked Sendable {
+    // SAFETY: written by the worker's task, read after it ended.
+    private(set) var error: (any Error)?
+    func set(_ error: any Error) { self.error = error }
 }
