@@ -13,7 +13,6 @@ extension Worker {
         let inFlight = state.inFlight.unitCount
         guard isForced || state.pending.hasEffects || inFlight == 0 || state.pending.byteCount > 1 << 20 else { return }
         submit(&state) { _ in }
-        metrics.unitsInFlight.set(Double(inFlight + 1))
         await state.inFlight.waitUntil(
             unitsMax: configuration.unitsInFlightMax, bytesMax: configuration.bytesInFlightMax)
         if state.inFlight.failure != nil { throw failure(of: state) }
@@ -33,6 +32,7 @@ extension Worker {
         let byteCount = unit.byteCount + 256
         let inFlight = state.inFlight
         inFlight.begin(byteCount: byteCount)
+        metrics.unitsInFlight.set(Double(inFlight.unitCount))
         metrics.units.add()
         store.submit(byteCount: byteCount, chain: state.chain) { transaction in
             for (partition, offset) in unit.offsets {
@@ -51,7 +51,7 @@ extension Worker {
             for letter in unit.deadLetters { try transaction.insertDeadLetter(letter) }
             for run in unit.pairRuns { try transaction.insertPairRun(run) }
             for decision in unit.decisions { try decision.apply(transaction) }
-        } completion: { [source, mailbox, onOutboxRows] result in
+        } completion: { [source, mailbox, metrics, onOutboxRows] result in
             switch result {
             case .success:
                 inFlight.end(byteCount: byteCount, failure: nil)
@@ -61,6 +61,7 @@ extension Worker {
                 inFlight.end(byteCount: byteCount, failure: error)
                 mailbox.post(.commitFailed)
             }
+            metrics.unitsInFlight.set(Double(inFlight.unitCount))
             answered(result)
         }
     }
