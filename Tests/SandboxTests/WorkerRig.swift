@@ -12,7 +12,7 @@ import Store
 import Testing
 
 /// The real worker with the real store in a folder of its own, over messages kept in memory.
-final class WorkerRig {
+final class WorkerRig: Sendable {
     struct Failure: Error { var reason: String }
 
     let folder: String
@@ -25,7 +25,8 @@ final class WorkerRig {
 
     /// Starts a worker; `folder` with what an earlier one left there, nil for a new one.
     init(
-        rules: RuleSet, source: ScriptedEventSource, folder: String?, clock: any WallClock, clockMode: TableClock.Mode
+        rules: RuleSet, source: ScriptedEventSource, folder: String?, clock: any WallClock, clockMode: TableClock.Mode,
+        reading: (any EventSource)? = nil
     ) throws {
         let folder = folder ?? NSTemporaryDirectory() + "/rig-\(UUID().uuidString)"
         self.folder = folder
@@ -44,7 +45,7 @@ final class WorkerRig {
             configuration: .standard(
                 name: "alert",
                 start: StartOptions(position: .earliest, isNewStoreAccepted: true, isGapAccepted: false),
-                clockMode: clockMode), source: source, store: store, clock: clock, registry: registry,
+                clockMode: clockMode), source: reading ?? source, store: store, clock: clock, registry: registry,
             logger: Logger(label: "rig") { _ in SwiftLogNoOpLogHandler() }, onOutboxRows: {},
             makeDecider: { AlertDecider(rules: rules, receivers: receivers, metrics: metrics) })
         self.worker = worker
@@ -85,8 +86,14 @@ final class WorkerRig {
             try self.store.read { try $0.offsets().reduce(0) { $0 + $1.nextOffset } } == count
         }
         // Timers that the last rows made due run in the same round; what is handled after it comes later.
-        _ = try await worker.replay([], by: "nobody")
+        try await ask()
     }
+
+    /// Asks something of the worker that it answers in its turn.
+    func ask() async throws { _ = try await worker.replay([], by: "nobody") }
+
+    /// Waits until the worker has ended by itself.
+    func ended() async throws { try await running.value }
 
     /// Ends the worker orderly and closes the store.
     func stop() async throws {
