@@ -7,7 +7,7 @@ import Synchronization
 final class CrashFeed: Sendable {
     private struct State {
         var rows: [CrashRow] = []
-        /// Rows the broker has acknowledged.
+        /// Messages the broker has acknowledged.
         var producedCount = 0
         var isStopping = false
         var failure: String?
@@ -49,17 +49,19 @@ final class CrashFeed: Sendable {
         await producer.shutdown()
     }
 
-    private func send(_ rows: [CrashRow]) async throws {
-        state.withLock { $0.rows += rows }
-        let reports = try await producer.send(
-            rows.map { row in
+    private func send(_ changes: [CrashChange]) async throws {
+        state.withLock { $0.rows += changes.map(\.row) }
+        let messages = changes.flatMap { change in
+            change.values.map { value in
                 ProducerMessage(
-                    topic: CrashStream.topic, partition: Int32(row.partition), key: Array(row.unitId.utf8),
-                    value: row.value, headers: [], timestamp: Timestamp(milliseconds: row.committedAt))
-            })
-        for report in reports {
+                    topic: CrashStream.topic, partition: Int32(change.row.partition),
+                    key: Array(change.row.unitId.utf8), value: value, headers: [],
+                    timestamp: Timestamp(milliseconds: change.row.committedAt))
+            }
+        }
+        for report in try await producer.send(messages) {
             if case .failure(let error) = report.result { throw error }
         }
-        state.withLock { $0.producedCount += rows.count }
+        state.withLock { $0.producedCount += messages.count }
     }
 }

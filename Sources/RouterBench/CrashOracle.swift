@@ -29,6 +29,7 @@ struct CrashOracle {
     /// Units of a line that have too many defects.
     private var bad: [String: Set<Int>] = [:]
     private var addressees: [String: [String]] = [:]
+    private var wears: [Int: Int] = [:]
 
     /// Runs over all rows, in the order of their versions.
     static func expected(of rows: [CrashRow]) -> Expected {
@@ -55,6 +56,11 @@ struct CrashOracle {
         let isLineBad = !(bad[row.lineId] ?? []).isEmpty
         set("line-defects", row.lineId, holds: isLineBad, ends: !isLineBad, to: ["chat-c"], &expected)
         hold(row, &expected)
+        // The one rule about a change: each is told once, by its version, and resolves nothing.
+        if let before = wears[row.unit], before < 70, row.wear >= 70 {
+            expected.episodes[Episode(addressee: "chat-b", rule: "wear-rose", key: unit, number: row.version)] = false
+        }
+        wears[row.unit] = row.wear
     }
 
     private mutating func set(

@@ -36,15 +36,32 @@ struct CrashRow: Sendable {
     /// All units of a line share a partition: what one line does is in order.
     var partition: Int { line % CrashStream.partitionCount }
 
-    var value: [UInt8] {
+    /// The row as an image of a change.
+    func image(_ change: String, version: Int, committedAt: Int64) -> [UInt8] {
         let time = Timestamp(milliseconds: committedAt).description
         return Array(
             """
             {"unit_id":"\(unitId)","line":"\(lineId)","planner":"\(planner)","temp":\(temp),"wear":\(wear),\
             "stock":\(stock),"load":\(load),"defects":\(defects),"flagged":\(isFlagged),\
-            "_change_type":"\(version < CrashStream.unitCount ? "insert" : "update_postimage")",\
-            "_commit_version":\(version),"_commit_timestamp":"\(time)"}
+            "_change_type":"\(change)","_commit_version":\(version),"_commit_timestamp":"\(time)"}
             """.utf8)
+    }
+}
+
+/// A change of a row: two messages, or one for a new row.
+struct CrashChange: Sendable {
+    var row: CrashRow
+    var before: CrashRow?
+    /// The image before the change is sent first; else last.
+    var isBeforeFirst: Bool
+
+    var values: [[UInt8]] {
+        guard let before else { return [row.image("insert", version: row.version, committedAt: row.committedAt)] }
+        let images = [
+            before.image("update_preimage", version: row.version, committedAt: row.committedAt),
+            row.image("update_postimage", version: row.version, committedAt: row.committedAt),
+        ]
+        return isBeforeFirst ? images : images.reversed()
     }
 }
 
@@ -67,18 +84,20 @@ struct CrashStream {
         latest = (0..<CrashStream.unitCount).map { CrashRow(version: 0, unit: $0, committedAt: 0) }
     }
 
-    /// The next row, committed at that time.
-    mutating func next(milliseconds: Int64) -> CrashRow {
+    /// The next change, committed at that time.
+    mutating func next(milliseconds: Int64) -> CrashChange {
         // Every unit is inserted once before any changes.
-        let unit =
-            version < CrashStream.unitCount ? version : Int.random(in: 0..<CrashStream.unitCount, using: &numbers)
+        let isNew = version < CrashStream.unitCount
+        let unit = isNew ? version : Int.random(in: 0..<CrashStream.unitCount, using: &numbers)
         var row = latest[unit]
         row.version = version
         row.committedAt = milliseconds & ~1
-        if version >= CrashStream.unitCount { change(&row) }
+        if !isNew { change(&row) }
         version += 1
+        let before = latest[unit]
         latest[unit] = row
-        return row
+        return CrashChange(
+            row: row, before: isNew ? nil : before, isBeforeFirst: Int.random(in: 0..<4, using: &numbers) > 0)
     }
 
     private mutating func change(_ row: inout CrashRow) {
@@ -153,6 +172,12 @@ struct CrashStream {
             severity: critical
             notify: [chat-c]
             summary: \(summary("line"))
+          - name: wear-rose
+            kind: event
+            when: before.wear < 70 && after.wear >= 70
+            severity: error
+            notify: [chat-b]
+            summary: "#{{ rule }}|{{ key.unit_id }}|{{ version }}|event#"
           - name: flagged
             when: after.flagged
             severity: error
