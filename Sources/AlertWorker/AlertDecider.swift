@@ -32,6 +32,8 @@ public struct AlertDecider: Decider {
     let metrics: AlertWorkerMetrics
     public private(set) var catalogVersion = 0
     private var health: HealthNotes
+    /// Notifications that were given up wait for a person, as of the start.
+    private var hasOpenLetters = false
 
     /// Makes a decider that has loaded nothing yet.
     public init(rules: RuleSet, receivers: ReceiverDirectory, metrics: AlertWorkerMetrics) {
@@ -61,6 +63,7 @@ public struct AlertDecider: Decider {
             episodes[Fingerprint(bytes: fingerprint)] = UInt32(truncatingIfNeeded: episode)
         }
         evaluator.restore(open: open, episodes: episodes)
+        hasOpenLetters = try reader.openDeadLetterCounts()[.delivery] ?? 0 > 0
     }
 
     /// The memory of the rules, in pieces, for a checkpoint.
@@ -78,7 +81,16 @@ public struct AlertDecider: Decider {
     public mutating func settle(context: DecisionContext) -> Decision? {
         var output = EvaluationOutput()
         evaluator.settle(at: context.now, output: &output)
-        return decision(from: output, raw: nil, context: context)
+        var changes = Changes()
+        let problems = add(output, raw: nil, rules: directory, context: context, &changes)
+        judge(HealthNotes.outlived(open: openHealthAlerts, hasOpenLetters: hasOpenLetters), context: context, &changes)
+        judge(health.fresh(problems), context: context, &changes)
+        return changes.decision
+    }
+
+    /// The open alerts about the router itself.
+    private var openHealthAlerts: [Alert] {
+        rules.rules.filter { $0.table == HealthTable.name }.flatMap { evaluator.open(rule: $0.name) }
     }
 
     /// Judges the rows of a batch.
@@ -153,7 +165,7 @@ public struct AlertDecider: Decider {
                 try transaction.settleDeadLetter(id: letter.id, state: .replayed, by: by, at: now)
             }
             decision.isAlone = true
-            return (decision, .done("dead letter \(letter.id) goes back to the outbox"))
+            return (looked(at: letter, decision, context), .done("dead letter \(letter.id) goes back to the outbox"))
         case .discard(let letter, let by):
             var decision = Decision(byteCount: 512, hasOutboxRows: false) { transaction in
                 if let row = letter.outboxId {
@@ -166,8 +178,29 @@ public struct AlertDecider: Decider {
                 try transaction.settleDeadLetter(id: letter.id, state: .discarded, by: by, at: now)
             }
             decision.isAlone = true
-            return (decision, .done("dead letter \(letter.id) is discarded"))
+            return (looked(at: letter, decision, context), .done("dead letter \(letter.id) is discarded"))
         }
+    }
+
+    /// Somebody dealt with a notification that was given up: the operator's alert about its receiver ends with it, and
+    /// the next one given up is told again.
+    private mutating func looked(
+        at letter: DeadLetterRecord, _ decision: Decision, _ context: DecisionContext
+    ) -> Decision {
+        guard letter.kind == .delivery, let receiver = letter.receiver else { return decision }
+        var changes = Changes()
+        let fact = HealthFact(component: HealthNotes.deadLetter, subject: receiver, isHealthy: true, detail: "")
+        judge([fact], context: context, &changes)
+        guard let also = changes.decision else { return decision }
+        var joined = Decision(
+            byteCount: decision.byteCount + also.byteCount,
+            hasOutboxRows: decision.hasOutboxRows || also.hasOutboxRows
+        ) { transaction in
+            try decision.apply(transaction)
+            try also.apply(transaction)
+        }
+        joined.isAlone = decision.isAlone
+        return joined
     }
 
     private mutating func reload(
@@ -184,8 +217,7 @@ public struct AlertDecider: Decider {
         var changes = Changes()
         _ = add(output, raw: nil, rules: old, context: context, &changes)
         // What was wrong with rules, texts and recipients may be right now; what is not says so again.
-        let said = health.takeStated(
-            open: new.rules.filter { $0.table == HealthTable.name }.flatMap { evaluator.open(rule: $0.name) })
+        let said = health.takeStated(open: openHealthAlerts)
         health = HealthNotes(rules: new)
         judge(said, context: context, &changes)
         let decision = changes.decision

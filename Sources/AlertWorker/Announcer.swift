@@ -59,7 +59,6 @@ struct Announcer: Sendable {
         }
     }
 
-
     /// Announces transitions that were decided together: one row per receiver, recipient and rule.
     ///
     /// - Parameters:

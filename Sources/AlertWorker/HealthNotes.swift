@@ -9,8 +9,10 @@ internal import Spine
 struct HealthNotes {
     /// A rule that cannot judge rows.
     static let rule = "rule"
-    /// What a reload of rules and receivers may mend: texts, recipients from data, conditions.
-    static let mendedByReload: Set<String> = [rule, "template", "recipient"]
+    /// Notifications that were given up: open until somebody has looked at one.
+    static let deadLetter = "dead-letter"
+    /// What a reload of rules and receivers may mend: texts, recipients from data, conditions, receivers left alone.
+    static let mendedByReload: Set<String> = [rule, "template", "recipient", "receiver", "receiver-removed"]
     /// Most problems that are remembered as stated; above it they are judged each time, which repeats no alert.
     private static let statedMax = 10_000
 
@@ -51,14 +53,28 @@ struct HealthNotes {
     /// Takes back what was stated, and what open alerts of an earlier run say: a reload may have mended it.
     func takeStated(open alerts: [Alert]) -> [HealthFact] {
         var problems = stated
-        for alert in alerts {
-            let texts = Dictionary(zip(alert.keyColumns, alert.keyTexts)) { first, _ in first }
-            guard let component = texts["component"] ?? nil, let subject = texts["subject"] ?? nil,
-                HealthNotes.mendedByReload.contains(component)
-            else { continue }
-            problems.insert(Problem(component: component, subject: subject))
+        for problem in alerts.compactMap(HealthNotes.problem)
+        where HealthNotes.mendedByReload.contains(problem.component) {
+            problems.insert(problem)
         }
-        return problems.map { HealthFact(component: $0.component, subject: $0.subject, isHealthy: true, detail: "") }
+        return HealthNotes.healthy(problems)
+    }
+
+    /// Takes back what an earlier run said: whatever is still wrong after a start says so again.
+    ///
+    /// - Parameter hasOpenLetters: notifications that were given up are still to be looked at.
+    static func outlived(open alerts: [Alert], hasOpenLetters: Bool) -> [HealthFact] {
+        healthy(Set(alerts.compactMap(problem).filter { $0.component != deadLetter || !hasOpenLetters }))
+    }
+
+    private static func problem(of alert: Alert) -> Problem? {
+        let texts = Dictionary(zip(alert.keyColumns, alert.keyTexts)) { first, _ in first }
+        guard let component = texts["component"] ?? nil, let subject = texts["subject"] ?? nil else { return nil }
+        return Problem(component: component, subject: subject)
+    }
+
+    private static func healthy(_ problems: Set<Problem>) -> [HealthFact] {
+        problems.map { HealthFact(component: $0.component, subject: $0.subject, isHealthy: true, detail: "") }
             .sorted { ($0.component, $0.subject) < ($1.component, $1.subject) }
     }
 }

@@ -64,7 +64,7 @@ public struct TableClock: Sendable, Equatable {
     /// The newest commit time of any row.
     public var newestCommit: Timestamp { max(storedNewest, partitions.values.map(\.newest).max() ?? .distantPast) }
 
-    /// Takes over the newest commit time of rows read before a restart: under `clock: data` it stands for the wall clock.
+    /// Takes over the newest commit time of rows read before a restart: under `clock: data` it is the wall clock.
     public mutating func restore(newestCommit: Timestamp) { storedNewest.advance(to: newestCommit) }
 
     /// Whether some partition holds the clock: read to its end, but its leader is not known to be live.
@@ -92,7 +92,7 @@ public struct TableClock: Sendable, Equatable {
         update()
     }
 
-    /// Takes the newest commit time of each partition of a batch; `Int64.min` for partitions without a row of the table.
+    /// Takes the newest commit time of each partition of a batch; `Int64.min` for partitions without a row of it.
     public mutating func observe(_ partitions: [TopicPartition], newest: ArraySlice<Int64>) {
         var hasRows = false
         for (partition, time) in zip(partitions, newest) where time != .min {

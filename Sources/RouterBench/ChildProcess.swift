@@ -3,7 +3,7 @@ import Synchronization
 
 /// A process of a benchmark: its lines are read as they come.
 ///
-/// On `posix_spawn` and threads: Foundation's process and its readability handlers crash now and then on Linux when many
+/// On `posix_spawn` and threads: Foundation's process and its readability handlers crash at times on Linux when many
 /// short processes end.
 final class ChildProcess: Sendable {
     struct Failure: Error, CustomStringConvertible {

@@ -86,11 +86,6 @@ final class RunningProgram: Sendable {
         process.standardOutput = FileHandle.nullDevice
         process.standardError = pipe
         let relay = Relay()
-        pipe.fileHandleForReading.readabilityHandler = { handle in
-            let data = handle.availableData
-            if data.isEmpty { handle.readabilityHandler = nil }
-            relay.send { $0.text += String(decoding: data, as: UTF8.self) }
-        }
         process.terminationHandler = { ended in
             relay.send {
                 $0.isEnded = true
@@ -98,6 +93,14 @@ final class RunningProgram: Sendable {
             }
         }
         try process.run()
+        // A thread that reads, not a readability handler: libdispatch crashes when a handler's descriptor is closed and
+        // its number given to another file meanwhile.
+        let handle = pipe.fileHandleForReading
+        Thread {
+            while case let data = handle.availableData, !data.isEmpty {
+                relay.send { $0.text += String(decoding: data, as: UTF8.self) }
+            }
+        }.start()
         processId = process.processIdentifier
         relay.connect { [weak self] change in self?.update(change) }
     }

@@ -68,10 +68,11 @@ final class RouterService: Sendable {
         self.transport = transport
         destinations = DestinationFactory(transport: transport, clock: clock)
         let relay = FactRelay()
+        self.relay = relay
         let dispatcher = Dispatcher(
             store: store, destinations: try destinations.make(loaded), clock: clock,
             seed: UInt64.random(in: .min ... .max), metrics: metrics, logger: logger,
-            onFact: { relay.send(HealthFact($0)) })
+            onFact: { relay.send($0) })
         self.dispatcher = dispatcher
         consumer = try KafkaConsumer(
             configuration: try KafkaSettings.configuration(
@@ -117,6 +118,7 @@ final class RouterService: Sendable {
     }
 
     private let rulesNow: CurrentRules
+    private let relay: FactRelay
 
     /// Runs until ``stop()`` or a failure; returns after everything decided is stored and attempts under way have
     /// ended.
@@ -260,6 +262,7 @@ final class RouterService: Sendable {
                 _ = try await store.runRetention(now: clock.now(), policy: .standard, sliceCountMax: 20)
                 store.updateSizeMetrics()
                 noteClock()
+                noteStore()
             } catch {
                 logger.warning("retention could not run", metadata: ["error": "\(error)"])
             }
@@ -275,6 +278,13 @@ final class RouterService: Sendable {
         guard clockWasFine.exchange(isFine, ordering: .relaxed) != isFine else { return }
         let detail = isFine ? "" : "the system clock is \(ahead) ms ahead of the router's, which follows it at 1 %"
         worker.report(HealthFact(component: "clock", subject: "wall clock", isHealthy: isFine, detail: detail))
+    }
+
+    /// Takes back that delivery could not write, once it can.
+    private func noteStore() {
+        guard relay.isStoreFailing, dispatcher.isDelivering else { return }
+        relay.storeRecovered()
+        worker.report(HealthFact(component: "store", subject: "delivery", isHealthy: true, detail: ""))
     }
 
     /// Replays that were asked for while no service ran.
@@ -311,13 +321,19 @@ final class CurrentRules: Sendable {
 /// Passes delivery's facts to the worker, which is made after the dispatcher.
 final class FactRelay: Sendable {
     private let target = Mutex<(@Sendable (HealthFact) -> Void)?>(nil)
+    private let storeIsFailing = Atomic<Bool>(false)
 
     func connect(_ target: @escaping @Sendable (HealthFact) -> Void) { self.target.withLock { $0 = target } }
 
-    func send(_ fact: HealthFact?) {
-        guard let fact else { return }
+    func send(_ fact: DeliveryFact) {
+        if case .storeFailed = fact { storeIsFailing.store(true, ordering: .relaxed) }
+        guard let fact = HealthFact(fact) else { return }
         target.withLock { $0 }?(fact)
     }
+
+    /// Delivery said that the store did not take what it had to write.
+    var isStoreFailing: Bool { storeIsFailing.load(ordering: .relaxed) }
+    func storeRecovered() { storeIsFailing.store(false, ordering: .relaxed) }
 }
 
 extension HealthFact {
