@@ -40,8 +40,8 @@ struct SMTPCommand: AsyncParsableCommand {
         }
         BenchOutput.remark(
             "smtp: \(count) rows of an outbox through dispatcher, store and mail destination on one connection to "
-                + "smtp-sink, \(size) bytes a message, outcomes group-committed, against smtp-source -s 1 -d, \(rounds) "
-                + "alternating rounds, medians")
+                + "smtp-sink, \(size) bytes a message, outcomes group-committed, against smtp-source -s 1 -d; "
+                + "\(rounds) alternating rounds, medians")
         BenchOutput.remark("ours \(ours.range) messages/s, smtp-source \(theirs.range) messages/s")
         BenchOutput.figure("smtp_per_s", ours.median, digits: 0)
         BenchOutput.figure("smtp_source_per_s", theirs.median, digits: 0)

@@ -64,7 +64,9 @@ public final class FaultyStore: RouterStore {
         case .before(let code):
             store.submit(byteCount: byteCount, chain: chain) { _ in
                 throw FaultyStore.error(code)
-            } completion: { completion($0) }
+            } completion: {
+                completion($0)
+            }
         case .after(let code):
             store.submit(byteCount: byteCount, chain: chain, body) { _ in
                 completion(.failure(FaultyStore.error(code)))

@@ -106,7 +106,7 @@ private struct RandomStream {
         while phase < stream.phases.count {
             lives += 1
             try #require(lives < 20)
-            if lives == 1 { stream.phases[0].forEach { $0(world) } }
+            if lives == 1 { for step in stream.phases[0] { step(world) } }
             let begun = Phase(phase)
             do {
                 let store = try await world.session { store in
@@ -116,7 +116,7 @@ private struct RandomStream {
                     try await session.settle()
                     while begun.value + 1 < stream.phases.count {
                         begun.value += 1
-                        stream.phases[begun.value].forEach { $0(world) }
+                        for step in stream.phases[begun.value] { step(world) }
                         try await session.settle()
                         if restarts { return }
                     }

@@ -5,6 +5,7 @@ import Delivery
 import NIOPosix
 import Sandbox
 import Store
+import Synchronization
 import Testing
 
 @testable import Channels
@@ -146,8 +147,9 @@ import Testing
 
     @Test func `of several recipients only those that did not get it are tried again`() async throws {
         var options = SMTPSandboxOptions()
+        let once = Once()
         options.script = { step in
-            step.kind == .recipient && step.argument == "shift@example.com" && step.message == 1
+            step.kind == .recipient && step.argument == "shift@example.com" && once.isFirst()
                 ? .reply("450 4.2.1 busy") : nil
         }
         let sandbox = try await SMTPSandbox.start(options: options, port: 0, group: Self.group)
@@ -324,4 +326,11 @@ import Testing
         let (_, diagnostics) = Self.configuration("host: smtp.example.com\n" + yaml)
         #expect(diagnostics.map(\.code).contains(code), "\(diagnostics.map(\.message))")
     }
+}
+
+/// True the first time only, on whatever connection.
+private final class Once: Sendable {
+    private let isDone = Atomic<Bool>(false)
+
+    func isFirst() -> Bool { !isDone.exchange(true, ordering: .relaxed) }
 }

@@ -38,7 +38,7 @@ struct ProducerTests {
 
     @Test func `what is not delivered in time fails and may have arrived`() async throws {
         let world = try World(topics: ["orders": 1])
-        let producer = try world.producer(["message.timeout.ms": "300", "enable.idempotence": "false"])
+        let producer = try world.producer(["message.timeout.ms": "3000", "enable.idempotence": "false"])
         try await producer.produce(.init(topic: "orders", key: nil, value: bytes("a")))
         try world.cluster.setBrokerDown(nil)
         let error = await #expect(throws: KafkaError.self) {
