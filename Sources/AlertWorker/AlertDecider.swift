@@ -32,8 +32,6 @@ public struct AlertDecider: Decider {
     let metrics: AlertWorkerMetrics
     public private(set) var catalogVersion = 0
     private var health: HealthNotes
-    /// Notifications that were given up wait for a person, as of the start.
-    private var hasOpenLetters = false
 
     /// Makes a decider that has loaded nothing yet.
     public init(rules: RuleSet, receivers: ReceiverDirectory, metrics: AlertWorkerMetrics) {
@@ -63,7 +61,6 @@ public struct AlertDecider: Decider {
             episodes[Fingerprint(bytes: fingerprint)] = UInt32(truncatingIfNeeded: episode)
         }
         evaluator.restore(open: open, episodes: episodes)
-        hasOpenLetters = try reader.openDeadLetterCounts()[.delivery] ?? 0 > 0
     }
 
     /// The memory of the rules, in pieces, for a checkpoint.
@@ -83,7 +80,7 @@ public struct AlertDecider: Decider {
         evaluator.settle(at: context.now, output: &output)
         var changes = Changes()
         let problems = add(output, raw: nil, rules: directory, context: context, &changes)
-        judge(HealthNotes.outlived(open: openHealthAlerts, hasOpenLetters: hasOpenLetters), context: context, &changes)
+        judge(HealthNotes.outlived(open: openHealthAlerts), context: context, &changes)
         judge(health.fresh(problems), context: context, &changes)
         return changes.decision
     }

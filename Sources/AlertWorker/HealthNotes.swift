@@ -13,6 +13,8 @@ struct HealthNotes {
     static let deadLetter = "dead-letter"
     /// What a reload of rules and receivers may mend: texts, recipients from data, conditions, receivers left alone.
     static let mendedByReload: Set<String> = [rule, "template", "recipient", "receiver", "receiver-removed"]
+    /// What lives with the process: a new one begins without it and says so again where it is still so.
+    static let endedByStart: Set<String> = ["receiver", "receiver-removed", "clock", "store", "reload"]
     /// Most problems that are remembered as stated; above it they are judged each time, which repeats no alert.
     private static let statedMax = 10_000
 
@@ -60,11 +62,9 @@ struct HealthNotes {
         return HealthNotes.healthy(problems)
     }
 
-    /// Takes back what an earlier run said: whatever is still wrong after a start says so again.
-    ///
-    /// - Parameter hasOpenLetters: notifications that were given up are still to be looked at.
-    static func outlived(open alerts: [Alert], hasOpenLetters: Bool) -> [HealthFact] {
-        healthy(Set(alerts.compactMap(problem).filter { $0.component != deadLetter || !hasOpenLetters }))
+    /// Takes back what an earlier run said of itself.
+    static func outlived(open alerts: [Alert]) -> [HealthFact] {
+        healthy(Set(alerts.compactMap(problem).filter { endedByStart.contains($0.component) }))
     }
 
     private static func problem(of alert: Alert) -> Problem? {

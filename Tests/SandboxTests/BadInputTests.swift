@@ -101,7 +101,9 @@ import Testing
         }
         BadInputTests.append(BadInputTests.row(20, line: "L2", temp: "95"), to: rig)
         try await rig.drain()
-        // The operator hears that the rule fails; the alerts of the rule itself stay as they were.
+        // The operator is told of the rule that errs; of its own alerts two are open.
+        let hot = AlertQuery(isOpen: true, rule: "hot", severityMin: nil, countMax: 10, skipCount: 0)
+        #expect(try rig.store.read { try $0.alerts(hot).count } == 2)
         #expect(try rig.transitions().count { $0.hasPrefix("hot ") } == 2)
         let errors = try rig.store.read { try $0.evaluationErrors(rule: "hot", countMax: 100) }
         let letters = try rig.deadLetters(.input)
