@@ -162,18 +162,24 @@ final class ConsumerCore: ClientObserver {
 
     func setAssigned(_ partitions: Set<TopicPartition>) { state.withLock { $0.assigned = partitions } }
 
-    func stopped() {
-        let (waiters, commands) = state.withLock { state in
+    /// Takes no more orders and refuses those that wait: who waits for one may hold the batches that the end waits for.
+    func refuseCommands() {
+        let commands = state.withLock { state in
             state.isStopping = true
-            state.isStopped = true
-            defer {
-                state.stopWaiters = [:]
-                state.commands = []
-            }
-            return (Array(state.stopWaiters.values), state.commands)
+            defer { state.commands = [] }
+            return state.commands
         }
         for command in commands {
             command.continuation.resume(throwing: KafkaError(.shutDown, "the Kafka consumer was shut down"))
+        }
+    }
+
+    func stopped() {
+        refuseCommands()
+        let waiters = state.withLock { state in
+            state.isStopped = true
+            defer { state.stopWaiters = [:] }
+            return Array(state.stopWaiters.values)
         }
         for waiter in waiters { waiter.resume() }
     }

@@ -217,6 +217,7 @@ final class ConsumerThread {
     // MARK: The end
 
     private func stop(lookupThread: POSIXThread) {
+        core.refuseCommands()
         builder.discard()
         if let failure = core.failure {
             core.bridge.end(failure: failure)

@@ -86,7 +86,8 @@ extension Worker {
             guard isMoved || (clock.mode == .data && newest > state.storedNewest[index]) else { continue }
             state.storedClocks[index] = clock.now
             state.storedNewest[index] = newest
-            changed.append((state.decider.catalog.tables[index].name, clock.now, newest))
+            // The names that go with the clocks: a reload may have brought another catalog already.
+            changed.append((state.tableNames[index], clock.now, newest))
         }
         return changed
     }

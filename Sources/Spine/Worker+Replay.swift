@@ -43,8 +43,9 @@ extension Worker {
         report.judgedCount = state.batch.events.count { $0.disposition == .judge }
         report.replayed = ids.filter { report.refused[$0] == nil }
         let now = clock.now()
-        state.pending.add(state.decider.decide(state.batch, context: state.context(now: now)))
+        let judged = state.decider.decide(state.batch, context: state.context(now: now))
         let settled = report.replayed
+        // Settled first: a row that fails again then gets a letter of its own, and nothing passes as success.
         state.pending.add(
             Decision(byteCount: 128 * settled.count, hasOutboxRows: false) { transaction in
                 // One that somebody settled meanwhile stays as it is: the judgement stands all the same.
@@ -52,6 +53,7 @@ extension Worker {
                     try transaction.settleDeadLetter(id: id, state: .replayed, by: person, at: now)
                 }
             })
+        state.pending.add(judged)
         let answer = report
         submit(&state) { result in
             switch result {

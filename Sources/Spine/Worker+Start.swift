@@ -193,6 +193,7 @@ extension Worker {
             state.isAssigned = generation == state.generation
             return
         }
+        if case .newPartitions(let partitions) = event { state.wanted.formUnion(partitions) }
         guard state.isAssigned else { return }
         switch event {
         case .batch(let raw):
@@ -217,16 +218,24 @@ extension Worker {
     }
 
     /// Reads partitions that appeared since the start from their beginning.
-    func takeNew(_ partitions: [TopicPartition], _ state: inout WorkerState<D>) async throws {
-        let fresh = partitions.filter { state.next[$0] == nil }
-        guard !fresh.isEmpty else { return }
+    ///
+    /// While Kafka cannot answer, as for a partition that has no leader yet, it is asked again every five seconds.
+    func takeNew(_ state: inout WorkerState<D>) async throws {
+        let fresh = state.wanted.filter { state.next[$0] == nil }
+        guard !fresh.isEmpty else {
+            state.wanted = []
+            return
+        }
         try await flush(&state, isForced: true)
         await state.inFlight.waitUntil(unitsMax: 0, bytesMax: 0)
         if state.inFlight.failure != nil { throw failure(of: state) }
         let lows: [PartitionRange]
         do { lows = try await source.partitions() } catch {
-            throw WorkerError(.source, "Kafka could not be asked for new partitions: \(error)")
+            logger.warning("Kafka could not be asked for new partitions", metadata: ["error": "\(error)"])
+            state.retryNewAt = clock.now().adding(.seconds(5))
+            return
         }
+        state.wanted = []
         for range in lows where fresh.contains(range.partition) {
             let first = state.submitted[range.partition] ?? range.low
             state.next[range.partition] = first

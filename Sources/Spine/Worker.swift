@@ -153,7 +153,10 @@ public final class Worker<D: Decider>: Sendable {
         try await tick(&state)
         try await flush(&state, isForced: false)
         if state.inFlight.failure != nil { throw failure(of: state) }
-        if state.pending.isEmpty, state.inFlight.unitCount == 0 { state.notedFacts = FactList() }
+        if !state.wanted.isEmpty, state.isAssigned, clock.now() >= state.retryNewAt { try await takeNew(&state) }
+        if state.pending.isEmpty, state.inFlight.unitCount == 0, state.inFlight.failure == nil {
+            state.notedFacts = FactList()
+        }
         try await checkpointIfDue(&state)
     }
 
@@ -181,6 +184,9 @@ public final class Worker<D: Decider>: Sendable {
             state.isAssigned = generation == state.generation
             return
         }
+        // What is told once must not get lost while an assignment takes effect.
+        if case .newPartitions(let partitions) = event { state.wanted.formUnion(partitions) }
+        if case .leaderLost(let partition) = event { state.setLeader(of: partition, isLive: false, now: clock.now()) }
         guard state.isAssigned, !state.isStopping else { return }
         switch event {
         case .assigned: break
@@ -188,9 +194,11 @@ public final class Worker<D: Decider>: Sendable {
         case .endOfPartition(let partition, let offset):
             state.reachedEnd(of: partition, offset: offset, now: clock.now())
         case .leaderLive(let partition): state.setLeader(of: partition, isLive: true, now: clock.now())
-        case .leaderLost(let partition): state.setLeader(of: partition, isLive: false, now: clock.now())
-        case .newPartitions(let partitions): try await takeNew(partitions, &state)
+        case .leaderLost: break
+        case .newPartitions: break
         case .offsetOutOfRange(let partition, let reason):
+            // It cannot be passed any more; the others must not wait for it.
+            if let end = state.bootstrapEnds[partition] { state.passed[partition] = end }
             logger.error("partition stands still", metadata: ["partition": "\(partition)", "reason": "\(reason)"])
             state.facts.add(
                 HealthFact(
@@ -215,6 +223,10 @@ public final class Worker<D: Decider>: Sendable {
         if state.clocks.indices.contains(where: { state.memory.waitingCount(table: $0) > 0 }) {
             // A half waits two seconds for the other; looking four times in that time is near enough.
             let look = now.adding(.milliseconds(500))
+            wake = min(wake ?? look, look)
+        }
+        if !state.wanted.isEmpty, state.isAssigned {
+            let look = max(now, state.retryNewAt)
             wake = min(wake ?? look, look)
         }
         return wake

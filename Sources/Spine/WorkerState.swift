@@ -63,6 +63,10 @@ struct WorkerState<D: Decider> {
     var facts = FactList()
     /// Facts that were noted and may not be durable yet: noted again after a failed commit.
     var notedFacts = FactList()
+    /// Partitions that appeared and are not read yet.
+    var wanted: Set<TopicPartition> = []
+    /// Kafka could not answer for them before; it is asked again then.
+    var retryNewAt: Timestamp = .distantPast
     /// Where each partition was first read from, as stored.
     var firstRead: [TopicPartition: Int64] = [:]
     /// Tables of which it was reported that their clock stands.
@@ -189,6 +193,7 @@ struct WorkerState<D: Decider> {
         fresh.generation = generation
         fresh.deferred = deferred
         fresh.facts.add(notedFacts.facts)
+        fresh.wanted = wanted
         fresh.facts.add(facts.facts)
         fresh.isStopping = isStopping
         self = fresh

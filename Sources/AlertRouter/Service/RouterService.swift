@@ -212,18 +212,28 @@ final class RouterService: Sendable {
             let directory = configuration.receiverDirectory
             let before = rulesNow.current
             rulesNow.set(rules: rules, receivers: directory)
+            let reply: AlertReply
             do {
-                let reply = try await worker.perform(.reload(rules: rules, receivers: directory))
-                dispatcher.replace(destinations: fresh)
-                try await store.write(byteCount: 1024) { try LoadedRuleHashes.write(rules, in: $0) }
-                if case .done(let text) = reply { logger.notice("reloaded", metadata: ["result": "\(text)"]) }
-                worker.report(HealthFact(component: "reload", subject: "configuration", isHealthy: true, detail: ""))
+                reply = try await worker.perform(.reload(rules: rules, receivers: directory))
             } catch {
                 rulesNow.set(rules: before.rules, receivers: before.receivers)
                 throw error
             }
+            // From here on the new rules hold, whatever becomes of the notes about them.
+            dispatcher.replace(destinations: fresh)
+            if case .done(let text) = reply { logger.notice("reloaded", metadata: ["result": "\(text)"]) }
+            worker.report(HealthFact(component: "reload", subject: "configuration", isHealthy: true, detail: ""))
+            await noteHashes(of: rules)
         } catch {
             refuse("\(error)")
+        }
+    }
+
+    private func noteHashes(of rules: RuleSet) async {
+        do {
+            try await store.write(byteCount: 1024) { try LoadedRuleHashes.write(rules, in: $0) }
+        } catch {
+            logger.warning("the rules' hashes could not be noted", metadata: ["error": "\(error)"])
         }
     }
 

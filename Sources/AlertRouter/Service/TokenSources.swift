@@ -69,7 +69,8 @@ struct ClientCredentials: TokenSource {
             throw Failure(description: "the token endpoint answered \(response.status): \(code)")
         }
         if let token = OAuthToken(jsonWebToken: text) { return token }
-        let seconds = answer["expires_in"]?.doubleValue ?? 300
+        let given = answer["expires_in"]?.doubleValue ?? 300
+        let seconds = given.isFinite ? min(max(given, 0), 1e9) : 300
         return OAuthToken(
             value: Secret(text), expiresAt: asked.adding(milliseconds: Int64(seconds * 1000)), principal: clientId)
     }
