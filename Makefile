@@ -1,6 +1,8 @@
 # make demo     builds the router and plays the sample tables through it
 # make test     builds and runs every test
 # make bench    prints the figures as name=value lines (release build; about half an hour)
+# make crash    kills the program 100 times and checks every delivery against an oracle (about ten minutes)
+# make bad-input  malformed and large messages, a rule that always fails, more keys than the bound
 # make lint     checks the format; make format applies it
 # make install  builds in release and copies the program to PREFIX/bin (default /usr/local)
 SHELL := bash
@@ -8,7 +10,7 @@ PREFIX ?= /usr/local
 SWIFT ?= swift
 DEMO_FLAGS ?= --once
 
-.PHONY: demo test bench crash lint format install packages packages-test check-rules help
+.PHONY: demo test bench crash crash-short lint format install packages packages-test bad-input help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -36,6 +38,15 @@ crash: packages-test
 	$(SWIFT) build --product alert-router 2>&1 | scripts/quiet-build
 	$(SWIFT) build --product RouterBench 2>&1 | scripts/quiet-build
 	.build/debug/RouterBench crash --kills 100
+
+crash-short: packages-test
+	$(SWIFT) build --build-tests 2>&1 | scripts/quiet-build
+	ALERT_ROUTER_CRASH_TEST=1 $(SWIFT) test --skip-build --filter CrashHarnessTests
+
+bad-input: packages-test
+	$(SWIFT) build --product alert-router 2>&1 | scripts/quiet-build
+	$(SWIFT) build --product RouterBench 2>&1 | scripts/quiet-build
+	.build/debug/RouterBench bad-input
 
 lint:
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

@@ -40,7 +40,7 @@ public struct RowMemoryCounters: Sendable, Equatable {
     public init() {}
 }
 
-/// What is remembered per row key, and the order and identity of events by it (DESIGN 3, "Order and identity").
+/// What is remembered per row key, and the order and identity of events by it (docs/change-events.md).
 ///
 /// Pure: no clock, no I/O; the same batches give the same dispositions. Waits end by rows, or by the clock handed to
 /// ``expireWaits(upTo:into:)``.

@@ -1,6 +1,6 @@
 public import Core
 
-/// The clock of one table, driven by the commit times of its rows (DESIGN 3, "Time"). A pure value.
+/// The clock of one table, driven by the commit times of its rows (docs/change-events.md). A pure value.
 ///
 /// It is the minimum over the table's partitions of (newest commit time − `maxDelay`) and never goes back. A partition
 /// at its end whose leader is live counts as the wall clock − `maxDelay`; one that is not known to be live holds the

@@ -2,7 +2,7 @@ import ChangeEvents
 import Core
 import Testing
 
-/// Scripts of the rules in DESIGN 3, "Order and identity": what comes in, what becomes of it.
+/// Scripts of the rules of order and identity in docs/change-events.md: what comes in, what becomes of it.
 struct RowMemoryTests {
     /// One event of a script; images are single numbers.
     struct Step {

@@ -92,7 +92,7 @@ struct RulePlan {
                 guard alert.state == .firing || alert.state == .pending else { return }
                 open[alert.rule, default: 0] += 1
                 let rule = rules.rules.first { $0.name == alert.rule }
-                if rule == nil || rule?.keyColumns != alert.keyColumns { resolved[alert.rule, default: 0] += 1 }
+                if rule?.takesOver(alert) != true { resolved[alert.rule, default: 0] += 1 }
             }
         }
         let now = Dictionary(rules.rules.map { ($0.name, $0.hash) }, uniquingKeysWith: { first, _ in first })

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Foundation
+import HTTPTransport
 import KafkaClient
 import Logging
 
@@ -28,10 +29,18 @@ struct PublishCommand: AsyncParsableCommand {
 
     func run() async throws {
         var properties: [String: String]
+        var tokens: (any TokenSource)?
+        var transport: HTTPTransport?
         if let brokers {
             properties = ["bootstrap.servers": brokers]
         } else {
-            properties = try KafkaSettings.properties(LoadedConfiguration.read(path: configuration.config))
+            let loaded = try LoadedConfiguration.read(path: configuration.config)
+            properties = try KafkaSettings.properties(loaded)
+            if loaded.configuration?.kafka.oauth != nil {
+                let http = try HTTPTransport(configuration: .standard, clock: SystemWallClock())
+                transport = http
+                tokens = try TokenSources.make(loaded, transport: http, clock: SystemWallClock())
+            }
         }
         properties["client.id"] = "alert-router-publish"
         if properties["message.timeout.ms"] == nil {
@@ -43,13 +52,15 @@ struct PublishCommand: AsyncParsableCommand {
         do {
             var reader = try PublishLineReader(path: file)
             let producer = try KafkaProducer(
-                configuration: KafkaConfiguration(properties: properties), metrics: MetricsRegistry(),
+                configuration: KafkaConfiguration(properties: properties, tokenSource: tokens),
+                metrics: MetricsRegistry(),
                 logger: Logger(label: "publish") { label in
                     LogOutput(label: label, isJSON: false, level: .warning, clock: clock)
                 })
             let result: Result<Void, any Error>
             do { result = .success(try await publish(&reader, producer, &count)) } catch { result = .failure(error) }
             await producer.shutdown()
+            await transport?.shutdown()
             if isProgressShown { Output.line() }
             try result.get()
         } catch let error as KafkaError {

@@ -18,7 +18,7 @@ enum TransitionReason {
     static let event = "event matches"
 }
 
-/// The state machine of alerts (DESIGN 5): verdicts and times in, changes of one alert and transitions out.
+/// The state machine of alerts (docs/rules.md): verdicts and times in, changes of one alert and transitions out.
 ///
 /// It is pure: no clock, no condition, no text of its own. The same inputs in the same order give the same transitions,
 /// however they are cut into batches; a timer's transition carries the time at which the timer was due.

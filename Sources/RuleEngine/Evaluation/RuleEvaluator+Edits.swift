@@ -48,9 +48,7 @@ extension RuleEvaluator {
             return
         }
         let definition = rules.rules[rule]
-        guard definition.table == alert.table, definition.keyColumns == alert.keyColumns,
-            definition.policy.kind != .event, !definition.isKeyedByRow || alert.newestRow != nil
-        else {
+        guard definition.takesOver(alert) else {
             orphans.append((alert, RuleEvaluator.keyChanged))
             return
         }

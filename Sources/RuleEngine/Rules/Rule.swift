@@ -77,6 +77,13 @@ public struct Rule: Sendable {
     /// Open alerts a rule may have unless it says otherwise.
     public static let alertsMaxDefault = 10_000
 
+    /// Whether an open alert of a rule of this name, as stored, goes on under this rule; else it is resolved.
+    public func takesOver(_ alert: Alert) -> Bool {
+        if OverflowAlert.isOverflow(alert) { return true }
+        return table == alert.table && keyColumns == alert.keyColumns && policy.kind != .event
+            && (!isKeyedByRow || alert.newestRow != nil)
+    }
+
     /// The highest severity the rule can raise.
     public var severityMax: Severity {
         policy.kind == .deadline ? policy.dueSeverity : levels.map(\.severity).max() ?? .warning
