@@ -92,7 +92,9 @@ import Testing
         let resolve = Self.row(Self.notification([Self.item(1, .resolved)]), key: "k2", recipient: nil)
         for row in [fire, fire, resolve] {
             let report = await destination.send(try destination.render(row), row: row, deadline: deadline)
-            #expect(report.outcome == .accepted(providerId: "1-\(sandbox.messages.count)"))
+            // The server names connection and message; an idle connection may have been closed between two.
+            guard case .accepted(let id?) = report.outcome else { Issue.record("\(report)"); continue }
+            #expect(id.wholeMatch(of: /\d+-\d+/) != nil)
             #expect(report.statusCode == 250)
         }
         let messages = sandbox.messages

@@ -39,11 +39,12 @@ private enum Harness {
     }
 }
 
-/// Beside a whole test run the program gets too little of the processors for times to mean anything: it has its own run,
-/// `make crash-short`, which sets ALERT_ROUTER_CRASH_TEST.
+/// Beside a whole test run the program gets too little of the processors for times to mean anything: it has a run of
+/// its own, `make crash-short`, which sets ALERT_ROUTER_CRASH_TEST.
 private let isWanted = ProcessInfo.processInfo.environment["ALERT_ROUTER_CRASH_TEST"] != nil
 
-@Suite(.enabled(if: isWanted && Harness.isBuilt, "make crash-short runs it"), .timeLimit(.minutes(5))) struct CrashHarnessTests {
+@Suite(.enabled(if: isWanted && Harness.isBuilt, "make crash-short runs it"), .timeLimit(.minutes(5)))
+struct CrashHarnessTests {
     @Test func `killed at random instants, everything is delivered and nothing twice`() async throws {
         // A run counts only when most kills hit work in flight; a void one says nothing and is repeated.
         for attempt in 1...3 {
