@@ -28,7 +28,7 @@ demo: packages
 
 test: packages-test
 	$(SWIFT) build --build-tests 2>&1 | scripts/quiet-build
-	$(SWIFT) test --skip-build
+	$(SWIFT) test --skip-build --no-parallel
 
 bench: packages-test
 	$(SWIFT) build -c release --scratch-path .build-release 2>&1 | scripts/quiet-build
