@@ -58,12 +58,18 @@ import Testing
         }
         await destination.waitForSends(4)
         #expect(destination.pendingRows.count == 1, "one attempt at a time")
-        async let drained: Void = dispatcher.drain(within: .seconds(5))
-        while !destination.pendingRows.isEmpty {
-            destination.answer(.accepted(providerId: nil))
-            await Task.yield()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await dispatcher.drain(within: .seconds(5)) }
+            group.addTask {
+                // Until the drain has begun another row may follow an answer.
+                while !Task.isCancelled {
+                    if !destination.pendingRows.isEmpty { destination.answer(.accepted(providerId: nil)) }
+                    await Task.yield()
+                }
+            }
+            await group.next()
+            group.cancelAll()
         }
-        await drained
         await running
         let rows = store.state.rows.values
         #expect(rows.count { $0.state == .leased } == 0)
