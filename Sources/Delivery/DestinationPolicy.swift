@@ -52,7 +52,7 @@ public struct DestinationPolicy: Sendable, Equatable {
     /// Limits of each recipient; what does not fit is merged into one message.
     public var recipientWindows: [RateWindow]
     public var pace: Pace?
-    /// Most attempts at one time.
+    /// Most attempts at one time, the layout of their messages included.
     public var concurrency: Int
     /// Most rows held in flight, at least ``concurrency``. Above it rows are taken ahead, so that one connection does
     /// not wait for each commit; after a crash all of them are sent again as ambiguous.

@@ -173,7 +173,7 @@ extension DispatchMachine {
         _ row: OutboxRecord, payload: [UInt8]?, mergedLanes: [String], _ transaction: any StoreTransaction,
         now: Timestamp, cycle: inout Cycle
     ) throws -> Bool {
-        guard var state = states[row.receiver] else { return false }
+        guard let state = states[row.receiver] else { return false }
         let waited = row.firstAttemptAt == nil ? 0 : max(0, now.milliseconds(since: row.notBefore))
         var leased: OutboxRecord
         do {
@@ -194,10 +194,7 @@ extension DispatchMachine {
                 LimiterSlotRecord(
                     destination: row.receiver, recipient: row.recipient, takenAt: now, answeredAt: nil, run: run))
         }
-        state.takeSlot(recipient: row.recipient, at: now)
-        if state.breaker.permission(at: now) == .probe { state.breaker.probeStarted() }
-        state.inFlightCount += 1
-        states[row.receiver] = state
+        let inFlightCount = states[row.receiver]?.begin(recipient: row.recipient, at: now) ?? 0
         flights[row.id] = Flight(row: leased, slotId: slotId, mergedLanes: mergedLanes)
         let merge = Merge(rowId: row.id, receiver: row.receiver, lanes: mergedLanes)
         if mergedLanes.count > 1, !merges.contains(merge) {
@@ -209,7 +206,7 @@ extension DispatchMachine {
                     bytes: JSON.array(mergedLanes.map { .string($0) }).bytes))
         }
         cycle.claims.append(Claim(row: leased, destination: state.destination))
-        cycle.events.append(.inFlight(receiver: row.receiver, count: state.inFlightCount))
+        cycle.events.append(.inFlight(receiver: row.receiver, count: inFlightCount))
         return true
     }
 

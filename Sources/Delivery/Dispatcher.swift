@@ -14,6 +14,8 @@ public final class Dispatcher: Sendable {
         var workerCounts: [String: Int] = [:]
         var replacement: [any Destination]?
         var drainDeadline: Timestamp?
+        /// The next pass should not wait for more outcomes.
+        var isUrgent = false
         var isRunning = false
         var isStopped = false
         var stopWaiters: [CheckedContinuation<Void, Never>] = []
@@ -40,6 +42,10 @@ public final class Dispatcher: Sendable {
 
     /// How long a pass that the store did not take waits before it is tried again.
     static let storeRetryMilliseconds: Int64 = 1000
+    /// How long an outcome waits for others to be recorded with, while the rows taken ahead last.
+    static let groupMilliseconds: Int64 = 5
+    /// So many outcomes are recorded at once.
+    static let groupMax = 32
 
     /// Makes a dispatcher; ``run()`` starts it.
     ///
@@ -63,12 +69,17 @@ public final class Dispatcher: Sendable {
     }
 
     /// Says that rows were committed to the outbox. Cheap; call it after every commit that adds or requeues rows.
-    public func wake() { bell.ring() }
+    public func wake() { hurry() }
+
+    private func hurry() {
+        shared.withLock { $0.isUrgent = true }
+        bell.ring()
+    }
 
     /// Puts new destinations in place, at the next pass. Rows of receivers that are gone become dead.
     public func replace(destinations: [any Destination]) {
         shared.withLock { $0.replacement = destinations }
-        bell.ring()
+        hurry()
     }
 
     /// Stops claiming, lets running attempts end until the deadline, then breaks them off, and returns when all is
@@ -108,7 +119,7 @@ public final class Dispatcher: Sendable {
             }
             shared.queues = [:]
         }
-        bell.ring()
+        hurry()
     }
 
     // MARK: The loop
@@ -164,6 +175,7 @@ public final class Dispatcher: Sendable {
             publish(cycle, machine)
             guard let deadline = input.drainDeadline else {
                 await bell.wait(until: cycle.wakeAt, clock: clock)
+                await gather()
                 continue
             }
             if machine.flights.isEmpty { return }
@@ -175,12 +187,20 @@ public final class Dispatcher: Sendable {
         }
     }
 
+    /// Lets outcomes that nobody waits for come together, so that one transaction records many.
+    private func gather() async {
+        let mayWait = shared.withLock { !$0.isUrgent && !$0.finished.isEmpty }
+        guard mayWait else { return }
+        await bell.wait(until: clock.now().adding(milliseconds: Dispatcher.groupMilliseconds), clock: clock)
+    }
+
     private func takeInput() -> Input {
         shared.withLock { shared in
             let input = Input(
                 finished: shared.finished, replacement: shared.replacement, drainDeadline: shared.drainDeadline)
             shared.finished = []
             shared.replacement = nil
+            shared.isUrgent = false
             return input
         }
     }
@@ -259,8 +279,19 @@ public final class Dispatcher: Sendable {
     private func work(_ receiver: String) async {
         while let claim = next(receiver) {
             let finished = await attempt(claim)
-            shared.withLock { $0.finished.append(finished) }
-            bell.ring()
+            let isNews = shared.withLock { shared in
+                let wasUrgent = shared.isUrgent
+                shared.finished.append(finished)
+                // Nobody waits for this outcome while the rows taken ahead keep the workers busy.
+                let queuedCount = shared.queues[receiver]?.count ?? 0
+                if queuedCount <= claim.destination.policy.claimBatch / 4
+                    || shared.finished.count >= Dispatcher.groupMax
+                {
+                    shared.isUrgent = true
+                }
+                return shared.finished.count == 1 || shared.isUrgent != wasUrgent
+            }
+            if isNews { bell.ring() }
         }
     }
 

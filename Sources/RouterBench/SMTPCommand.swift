@@ -99,6 +99,7 @@ private final class MailRun: Sendable {
             allowed_domains: [example.com]
             messages_per_second: 0
             recipient_messages_per_hour: 100000
+            connections: 1
             """
         guard
             let settings = reader.mapping(

@@ -30,7 +30,15 @@ enum EmailEncoding {
         output.reserveCapacity(bytes.count + bytes.count / 8 + 64)
         bytes.withUnsafeBufferPointer { input in
             var column = 0
-            for index in input.indices {
+            var index = 0
+            while index < input.count {
+                let end = plainRun(input, from: index, column: column)
+                if end > index {
+                    output.append(contentsOf: UnsafeBufferPointer(rebasing: input[index..<end]))
+                    column += end - index
+                    index = end
+                }
+                defer { index += 1 }
                 let byte = input[index]
                 if byte == 0x0A {
                     output.append(0x0D)
@@ -55,6 +63,19 @@ enum EmailEncoding {
         }
         if output.count < 2 || output[output.count - 1] != 0x0A { output.append(contentsOf: [0x0D, 0x0A]) }
         return output
+    }
+
+    /// The end of what can be copied as it is from `start` on: most of every text.
+    ///
+    /// It stops before what may be the last of a line, and before the place of a soft break; the first place of a line
+    /// has rules of its own.
+    @inline(__always)
+    private static func plainRun(_ input: UnsafeBufferPointer<UInt8>, from start: Int, column: Int) -> Int {
+        guard column > 0 else { return start }
+        let limit = min(input.count - 1, start + 74 - column)
+        var end = start
+        while end < limit, input[end] >= 0x20, input[end] < 0x7F, input[end] != 0x3D { end += 1 }
+        return end > start && input[end] == 0x0A ? end - 1 : end
     }
 
     @inline(__always)

@@ -17,6 +17,8 @@ extension EmailLayout {
     }
 
     static func escaped(_ text: String) -> String {
+        // Nearly every text is plain; looking at a scalar's category costs more than the rest.
+        if text.utf8.allSatisfy({ isPlainInHTML($0) }) { return text }
         var result = ""
         result.reserveCapacity(text.utf8.count + 16)
         for scalar in text.unicodeScalars {
@@ -29,11 +31,18 @@ extension EmailLayout {
             case "\n": result += "<br>\n"
             case "\t": result += " "
             default:
-                let isHidden = scalar.properties.generalCategory == .control
+                let isHidden = scalar.isControl
                 if !isHidden { result.unicodeScalars.append(scalar) }
             }
         }
         return result
+    }
+
+    private static func isPlainInHTML(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x26, 0x3C, 0x3E, 0x22, 0x27, 0x7F: false
+        default: (0x20..<0x80).contains(byte)
+        }
     }
 
     static func colour(of severity: Severity?) -> String {

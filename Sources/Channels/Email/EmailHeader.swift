@@ -4,11 +4,10 @@
 enum EmailHeader {
     /// A text without control characters (they become blanks) and without blanks at its ends or in rows.
     static func cleaned(_ text: String) -> String {
+        if isClean(text) { return text }
         var result = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
-            let isControl =
-                scalar.properties.generalCategory == .control || scalar == "\u{2028}" || scalar == "\u{2029}"
-            if isControl || scalar == " " {
+            if scalar.isControl || scalar == "\u{2028}" || scalar == "\u{2029}" || scalar == " " {
                 if let last = result.last, last != " " { result.append(" ") }
             } else if !(isBidiControl(scalar)) {
                 result.append(scalar)
@@ -16,6 +15,16 @@ enum EmailHeader {
         }
         if result.last == " " { result.removeLast() }
         return String(result)
+    }
+
+    /// Whether a text is printable ASCII with single blanks between words: then nothing has to be done.
+    private static func isClean(_ text: String) -> Bool {
+        var before: UInt8 = 0x20
+        for byte in text.utf8 {
+            guard (0x20..<0x7F).contains(byte), byte != 0x20 || before != 0x20 else { return false }
+            before = byte
+        }
+        return before != 0x20
     }
 
     /// Characters that turn the order of letters around, so that a text is not read as it is written.
@@ -135,4 +144,9 @@ enum EmailHeader {
         }
         return "=?utf-8?q?\(String(decoding: text, as: UTF8.self))?="
     }
+}
+
+extension Unicode.Scalar {
+    /// Control characters (general category Cc), without asking the tables of Unicode.
+    var isControl: Bool { value < 0x20 || (0x7F...0x9F).contains(value) }
 }

@@ -25,7 +25,8 @@ struct EmailLayout {
 
     /// A text cut to a number of characters, with an ellipsis.
     static func cut(_ text: String, _ max: Int) -> String {
-        text.count <= max ? text : text.prefix(max - 1) + "…"
+        // No text has more characters than bytes.
+        text.utf8.count <= max || text.count <= max ? text : text.prefix(max - 1) + "…"
     }
 
     var itemCount: Int { notification.items.count + notification.omittedCount }
@@ -153,6 +154,7 @@ struct EmailLayout {
     static func oneLine(_ text: String) -> String { EmailHeader.cleaned(text) }
 
     private static func indented(_ text: String, _ width: Int) -> String {
+        if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return oneLine(text) }
         let lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }.map { oneLine(String($0)) }
         return lines.joined(separator: "\n" + String(repeating: " ", count: width))
     }

@@ -40,12 +40,16 @@ public struct EmailMessage: Sendable {
     /// - Parameter kind: what the id stands for, a word of letters.
     public static func messageId(kind: String, key: String, domain: String) -> String {
         let digest = SHA256.hash(data: Array("\(kind)\u{0}\(key)".utf8)).prefix(16)
+        return "<\(kind).\(hex(digest))@\(domain)>"
+    }
+
+    private static func hex(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
-        for byte in digest {
+        for byte in bytes {
             text.append(hexDigits[Int(byte >> 4)])
             text.append(hexDigits[Int(byte & 15)])
         }
-        return "<\(kind).\(String(decoding: text, as: UTF8.self))@\(domain)>"
+        return String(decoding: text, as: UTF8.self)
     }
 
     private static let hexDigits = Array("0123456789abcdef".utf8)
@@ -60,8 +64,7 @@ public struct EmailMessage: Sendable {
     public var bytes: [UInt8] {
         let seed = SHA256.hash(data: Array(messageId.utf8)).prefix(12)
         // `=_` can occur neither in quoted-printable nor in base64.
-        var boundary = "=_"
-        for byte in seed { boundary += String(byte >> 4, radix: 16) + String(byte & 15, radix: 16) }
+        let boundary = "=_" + EmailMessage.hex(seed)
         var output = Array(header(boundary: boundary).utf8)
         output.reserveCapacity(output.count + (text.utf8.count + html.utf8.count) * 5 / 4 + 1024)
         for (type, content) in [("text/plain", text), ("text/html", html)] {

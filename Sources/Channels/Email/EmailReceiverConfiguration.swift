@@ -164,9 +164,10 @@ public struct EmailReceiverConfiguration: Sendable {
             "messages_per_second", "How fast messages follow each other; 0 for as fast as they go.", in: 0...100_000,
             default: 5)
         policy.pace = pace == 0 ? nil : Pace(perSecond: Double(pace), burst: pace * 2)
-        // Two messages a connection: the commands of the second follow the final dot of the first.
-        policy.concurrency = connectionsMax * 2
-        policy.claimBatch = connectionsMax * 16
+        // Two messages on a connection, as the commands of the second follow the final dot of the first, and as many
+        // laid out meanwhile.
+        policy.concurrency = connectionsMax * 4
+        policy.claimBatch = connectionsMax * 64
         policy.attemptTimeout = .seconds(900)
         policy.retryCap = .seconds(1800)
         policy.ageLimit = mapping.duration(
