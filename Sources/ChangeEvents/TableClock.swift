@@ -29,9 +29,35 @@ public struct TableClock: Sendable, Equatable {
         }
     }
 
+    /// The partitions in an array beside their places: the value is worked out over all of them with every batch, and
+    /// a dictionary would be copied for that.
+    private struct Partitions: Sendable, Equatable {
+        private(set) var names: ContiguousArray<TopicPartition> = []
+        var all: ContiguousArray<Partition> = []
+        private var places: [TopicPartition: Int] = [:]
+
+        func place(of name: TopicPartition) -> Int? { places[name] }
+
+        /// The place of a partition, which is added where it is new.
+        mutating func placeAdding(_ name: TopicPartition) -> Int {
+            if let place = places[name] { return place }
+            places[name] = all.count
+            names.append(name)
+            all.append(Partition())
+            return all.count - 1
+        }
+
+        mutating func remove(_ name: TopicPartition) {
+            guard let place = places.removeValue(forKey: name) else { return }
+            names.remove(at: place)
+            all.remove(at: place)
+            for later in place..<names.count { places[names[later]] = later }
+        }
+    }
+
     public let maxDelay: Duration
     public let mode: Mode
-    private var partitions: [TopicPartition: Partition] = [:]
+    private var partitions = Partitions()
     private var wall: Timestamp = .distantPast
     private var current: Timestamp
     private var explicit: Timestamp = .distantPast
@@ -62,33 +88,33 @@ public struct TableClock: Sendable, Equatable {
     public var now: Timestamp { current }
 
     /// The newest commit time of any row.
-    public var newestCommit: Timestamp { max(storedNewest, partitions.values.map(\.newest).max() ?? .distantPast) }
+    public var newestCommit: Timestamp { max(storedNewest, partitions.all.map(\.newest).max() ?? .distantPast) }
 
     /// Takes over the newest commit time of rows read before a restart: under `clock: data` it is the wall clock.
     public mutating func restore(newestCommit: Timestamp) { storedNewest.advance(to: newestCommit) }
 
     /// Whether some partition holds the clock: read to its end, but its leader is not known to be live.
     public var isLagging: Bool {
-        mode == .wall && partitions.values.contains { $0.isAtEnd && !isLive($0) }
+        mode == .wall && partitions.all.contains { $0.isAtEnd && !isLive($0) }
     }
 
     /// The partitions that hold a lagging clock, sorted.
     public var laggingPartitions: [TopicPartition] {
         guard mode == .wall else { return [] }
-        return partitions.filter { $0.value.isAtEnd && !isLive($0.value) }.map(\.key).sorted()
+        return zip(partitions.names, partitions.all).filter { $1.isAtEnd && !isLive($1) }.map(\.0).sorted()
     }
 
     // MARK: - What happened
 
     /// Adds a partition of the table: until rows or its end come, it holds the clock.
     public mutating func add(_ partition: TopicPartition) {
-        if partitions[partition] == nil { partitions[partition] = Partition() }
+        _ = partitions.placeAdding(partition)
     }
 
     /// Takes the commit time of a row (the Kafka time where the row's own was too far ahead; the decoder sees to it).
     public mutating func observe(partition: TopicPartition, commitTime: Timestamp) {
-        partitions[partition, default: Partition()].newest.advance(to: commitTime)
-        partitions[partition]?.isAtEnd = false
+        let place = partitions.placeAdding(partition)
+        partitions.all[place].observe(commitTime)
         update()
     }
 
@@ -97,7 +123,8 @@ public struct TableClock: Sendable, Equatable {
         var hasRows = false
         for (partition, time) in zip(partitions, newest) where time != .min {
             hasRows = true
-            self.partitions[partition, default: Partition()].observe(Timestamp(milliseconds: time))
+            let place = self.partitions.placeAdding(partition)
+            self.partitions.all[place].observe(Timestamp(milliseconds: time))
         }
         if hasRows { update() }
     }
@@ -112,31 +139,36 @@ public struct TableClock: Sendable, Equatable {
         }
         for (index, time) in newest.enumerated() {
             guard let time else { continue }
-            partitions[raw.partitions[index], default: Partition()].newest.advance(to: time)
-            partitions[raw.partitions[index]]?.isAtEnd = false
+            let place = partitions.placeAdding(raw.partitions[index])
+            partitions.all[place].observe(time)
         }
         update()
     }
 
     /// A partition was read to its end; its leader answered at `wall`.
     public mutating func partitionAtEnd(_ partition: TopicPartition, wall: Timestamp) {
-        partitions[partition, default: Partition()].isAtEnd = true
+        let place = partitions.placeAdding(partition)
+        partitions.all[place].isAtEnd = true
         leaderAnswered(partition, wall: wall)
     }
 
     /// The leader of a partition answered a fetch, with rows or without.
     public mutating func leaderAnswered(_ partition: TopicPartition, wall: Timestamp) {
-        partitions[partition]?.lastAnswer.advance(to: wall)
-        partitions[partition]?.isBrokerUp = true
+        if let place = partitions.place(of: partition) {
+            partitions.all[place].lastAnswer.advance(to: wall)
+            partitions.all[place].isBrokerUp = true
+        }
         advance(wall: wall)
     }
 
     /// The leader of a partition is gone: the partition holds the clock until it answers again.
-    public mutating func leaderLost(_ partition: TopicPartition) { partitions[partition]?.isBrokerUp = false }
+    public mutating func leaderLost(_ partition: TopicPartition) {
+        if let place = partitions.place(of: partition) { partitions.all[place].isBrokerUp = false }
+    }
 
     /// Forgets a partition that is no longer read.
     public mutating func remove(_ partition: TopicPartition) {
-        partitions[partition] = nil
+        partitions.remove(partition)
         update()
     }
 
@@ -177,12 +209,10 @@ public struct TableClock: Sendable, Equatable {
         let delay = maxDelay.wholeMilliseconds
         let newest = mode == .data ? newestCommit : .distantPast
         var lowest: Timestamp?
-        var index = partitions.values.startIndex
-        while index < partitions.values.endIndex {
-            reach(&partitions.values[index], newest: newest, delay: delay)
-            let reached = partitions.values[index].reached
+        for index in partitions.all.indices {
+            reach(&partitions.all[index], newest: newest, delay: delay)
+            let reached = partitions.all[index].reached
             lowest = min(lowest ?? reached, reached)
-            partitions.values.formIndex(after: &index)
         }
         if let lowest { current.advance(to: lowest) }
         if mode == .data { current.advance(to: explicit) }
