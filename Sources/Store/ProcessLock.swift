@@ -46,7 +46,9 @@ public struct LockHolder: Sendable, Equatable {
     }
 }
 
-/// The lock of one store: `flock` on a file that names the holder. The system frees it when the process dies.
+/// The lock of one store: a lock of an open file that names the holder. The system frees it when the process dies.
+///
+/// It can be asked after without being taken, so that nobody who looks is ever in the way of a start.
 public final class ProcessLock: Sendable {
     private let descriptor: Mutex<Int32>
     /// The lock file.
@@ -60,10 +62,12 @@ public final class ProcessLock: Sendable {
         try location.makeFolder()
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw StoreError.system(errno, doing: "opening \(path)") }
-        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+        guard ProcessLock.fileLock(file, ProcessLock.setLock) != nil else {
             let number = errno
             close(file)
-            guard number == EWOULDBLOCK else { throw StoreError.system(number, doing: "locking \(path)") }
+            guard number == EAGAIN || number == EACCES else {
+                throw StoreError.system(number, doing: "locking \(path)")
+            }
             throw ProcessLock.lockedError(location)
         }
         descriptor = Mutex(file)
@@ -103,7 +107,10 @@ public final class ProcessLock: Sendable {
             throw StoreError.system(errno, doing: "opening \(location.lockPath)")
         }
         defer { close(file) }
-        if flock(file, LOCK_SH | LOCK_NB) == 0 { return nil }
+        guard let lock = fileLock(file, getLock) else {
+            throw StoreError.system(errno, doing: "looking at the lock \(location.lockPath)")
+        }
+        if lock.l_type == Int16(F_UNLCK) { return nil }
         return readHolder(file) ?? LockHolder(processId: 0, host: "", startedAt: .epoch, socketPath: "")
     }
 
@@ -121,6 +128,20 @@ public final class ProcessLock: Sendable {
             }
         }
     }
+
+    /// Takes the lock of the whole file, or tells who is in the way of it without taking anything.
+    ///
+    /// Source: fcntl(2), "Open file description locks"; they belong to the open file, as those of flock(2) do.
+    /// - Returns: what the system made of the question; nil where it refused, with `errno` set.
+    private static func fileLock(_ file: Int32, _ command: Int32) -> flock? {
+        var lock: flock = .init()
+        lock.l_type = Int16(F_WRLCK)
+        lock.l_whence = Int16(SEEK_SET)
+        return fcntl(file, command, &lock) == 0 ? lock : nil
+    }
+
+    private static let getLock: Int32 = 36  // F_OFD_GETLK of linux/fcntl.h
+    private static let setLock: Int32 = 37  // F_OFD_SETLK
 
     private static func readHolder(_ file: Int32) -> LockHolder? {
         var bytes = [UInt8](repeating: 0, count: 4096)

@@ -22,6 +22,10 @@ private final class JumpingClock: WallClock {
     }
 }
 
+private final class Flag: Sendable {
+    let isSet = Atomic<Bool>(false)
+}
+
 @Suite struct LockTests {
     let holder = LockHolder(
         processId: 4711, host: "plant-7", startedAt: StoreFixture.start, socketPath: "/run/x/alert.sock")
@@ -44,6 +48,24 @@ private final class JumpingClock: WallClock {
         #expect(try ProcessLock.holder(of: fixture.location) == nil)
         #expect(try ControlClient.route(for: fixture.location) == .free)
         _ = try ProcessLock(location: fixture.location, holder: holder)
+    }
+
+    @Test func `nobody who asks after the lock is in the way of a start`() async throws {
+        let fixture = StoreFixture()
+        try fixture.location.makeFolder()
+        let (location, holder) = (fixture.location, holder)
+        _ = FileManager.default.createFile(atPath: location.lockPath, contents: nil)
+        let flag = Flag()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<2 {
+                group.addTask {
+                    while !flag.isSet.load(ordering: .relaxed) { _ = try ProcessLock.holder(of: location) }
+                }
+            }
+            // Each of them would fail now and then, were the lock taken to look at it.
+            defer { flag.isSet.store(true, ordering: .relaxed) }
+            for _ in 0..<2000 { try ProcessLock(location: location, holder: holder).release() }
+        }
     }
 
     @Test func `two workers share a folder`() throws {
