@@ -33,7 +33,7 @@ public enum ControlClient {
         }
     }
 
-    private static func sendBlocking(_ request: [UInt8], to path: String, timeout: Duration) throws -> [UInt8] {
+    static func sendBlocking(_ request: [UInt8], to path: String, timeout: Duration) throws -> [UInt8] {
         guard request.count < ControlLimits.requestBytesMax, !request.contains(UInt8(ascii: "\n")) else {
             throw StoreError(.misuse, "A control request is one line of at most 1 MiB.", systemCode: nil)
         }

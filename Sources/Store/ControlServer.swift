@@ -21,6 +21,7 @@ public final class ControlServer: Sendable {
     private let isStopped = Mutex(false)
     private let ended = NSCondition()
     private let hasEnded = Mutex(false)
+    private static let executor = ControlExecutor()
 
     /// Listens, on a thread of its own. The caller holds the store's lock, so a socket left by a dead process is
     /// removed.
@@ -152,7 +153,7 @@ public final class ControlServer: Sendable {
             let request = try incoming.readLine(bytesMax: ControlLimits.requestBytesMax)
             let box = Mutex<[UInt8]>([])
             let done = DispatchSemaphore(value: 0)
-            Task { [handler] in
+            Task(executorPreference: ControlServer.executor) { [handler] in
                 let line = await handler(request)
                 box.withLock { $0 = line }
                 done.signal()
@@ -170,5 +171,15 @@ public final class ControlServer: Sendable {
         } catch {
             // The client is gone or too slow: nobody is left to tell.
         }
+    }
+}
+
+/// Threads for answers: a command is answered in its time also while everything else is busy, or blocks.
+private final class ControlExecutor: TaskExecutor {
+    private let queue = DispatchQueue(label: "control-answers", attributes: .concurrent)
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { [self] in job.runSynchronously(on: asUnownedTaskExecutor()) }
     }
 }

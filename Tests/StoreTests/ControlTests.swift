@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Store
@@ -10,12 +11,12 @@ import Glibc
 @Suite(.serialized) struct ControlTests {
     let path = NSTemporaryDirectory() + "/control-\(UInt32.random(in: 0...UInt32.max))/alert.sock"
 
-    func send(_ request: String, timeout: Duration = .seconds(120)) async throws -> String {
+    func send(_ request: String, timeout: Duration = .seconds(20)) async throws -> String {
         String(decoding: try await ControlClient.send(Array(request.utf8), to: path, timeout: timeout), as: UTF8.self)
     }
 
     @Test func `a request line gets one answer line`() async throws {
-        let server = try ControlServer(path: path, requestTimeout: .seconds(120)) { request in
+        let server = try ControlServer(path: path, requestTimeout: .seconds(20)) { request in
             await Task.yield()
             return Array("{\"echo\":".utf8) + request + Array("}".utf8)
         }
@@ -33,6 +34,32 @@ import Glibc
         #expect(stat(String(path.dropLast("/alert.sock".count)), &status) == 0 && status.st_mode & 0o777 == 0o700)
         #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
     }
+
+    @Test func `a request is answered in time though every task of the process is stuck`() async throws {
+        let server = try ControlServer(path: path, requestTimeout: .seconds(20)) { request in
+            await Task.yield()
+            return request
+        }
+        defer { server.stop() }
+        let ends = DispatchSemaphore(value: 0)
+        // More blocked tasks than the pool has threads; they end with the answer, which comes on a thread.
+        let count = ProcessInfo.processInfo.activeProcessorCount * 2
+        let path = path
+        let answer = Mutex<Result<[UInt8], any Error>?>(nil)
+        await withTaskGroup(of: Void.self) { group in
+            Thread {
+                let result = Result {
+                    try ControlClient.sendBlocking(Array("1".utf8), to: path, timeout: .seconds(5))
+                }
+                answer.withLock { $0 = result }
+                for _ in 0..<count { ends.signal() }
+            }.start()
+            for _ in 0..<count { group.addTask { ControlTests.block(ends) } }
+        }
+        #expect(try answer.withLock { $0 }?.get() == Array("1".utf8))
+    }
+
+    private static func block(_ ends: DispatchSemaphore) { ends.wait() }
 
     @Test func `requests that are too long, unfinished or not one line are refused`() async throws {
         let server = try ControlServer(path: path, requestTimeout: .milliseconds(100)) { _ in Array("a\nb".utf8) }
