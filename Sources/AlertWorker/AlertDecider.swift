@@ -158,11 +158,12 @@ public struct AlertDecider: Decider {
         case .reload(let rules, let receivers): return reload(rules, receivers: receivers, context: context)
         case .requeueDelivery(let letter, let by):
             var decision = Decision(byteCount: 512, hasOutboxRows: true) { transaction in
-                if let row = letter.outboxId { try transaction.requeue(id: row, at: now) }
+                if let row = letter.outboxId { _ = try transaction.requeue(id: row, at: now) }
                 try transaction.settleDeadLetter(id: letter.id, state: .replayed, by: by, at: now)
             }
             decision.isAlone = true
-            return (looked(at: letter, decision, context), .done("dead letter \(letter.id) goes back to the outbox"))
+            decision.facts = AlertDecider.facts(after: letter)
+            return (decision, .done("dead letter \(letter.id) goes back to the outbox"))
         case .discard(let letter, let by):
             var decision = Decision(byteCount: 512, hasOutboxRows: false) { transaction in
                 if let row = letter.outboxId {
@@ -175,29 +176,16 @@ public struct AlertDecider: Decider {
                 try transaction.settleDeadLetter(id: letter.id, state: .discarded, by: by, at: now)
             }
             decision.isAlone = true
-            return (looked(at: letter, decision, context), .done("dead letter \(letter.id) is discarded"))
+            decision.facts = AlertDecider.facts(after: letter)
+            return (decision, .done("dead letter \(letter.id) is discarded"))
         }
     }
 
     /// Somebody dealt with a notification that was given up: the operator's alert about its receiver ends with it, and
     /// the next one given up is told again.
-    private mutating func looked(
-        at letter: DeadLetterRecord, _ decision: Decision, _ context: DecisionContext
-    ) -> Decision {
-        guard letter.kind == .delivery, let receiver = letter.receiver else { return decision }
-        var changes = Changes()
-        let fact = HealthFact(component: HealthNotes.deadLetter, subject: receiver, isHealthy: true, detail: "")
-        judge([fact], context: context, &changes)
-        guard let also = changes.decision else { return decision }
-        var joined = Decision(
-            byteCount: decision.byteCount + also.byteCount,
-            hasOutboxRows: decision.hasOutboxRows || also.hasOutboxRows
-        ) { transaction in
-            try decision.apply(transaction)
-            try also.apply(transaction)
-        }
-        joined.isAlone = decision.isAlone
-        return joined
+    private static func facts(after letter: DeadLetterRecord) -> [HealthFact] {
+        guard letter.kind == .delivery, let receiver = letter.receiver else { return [] }
+        return [HealthFact(component: HealthNotes.deadLetter, subject: receiver, isHealthy: true, detail: "")]
     }
 
     private mutating func reload(

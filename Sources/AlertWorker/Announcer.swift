@@ -210,7 +210,7 @@ struct Announcer: Sendable {
         let key = Digest.sha256((lane + "\u{1F}" + draft.marks.joined(separator: "\u{1F}")).utf8)
         let severity = notification.severity
         var row = OutboxRecord(
-            receiver: address.receiver, lane: lane, kind: "notification",
+            receiver: address.receiver, lane: lane, kind: OutboxKind.notification,
             incidentKey: draft.items.count == 1 ? draft.items[0].incidentKey : group, rule: address.rule,
             severity: severity,
             priority: severity == .critical ? .critical : notification.isResolved ? .resolveOfSent : .normal,

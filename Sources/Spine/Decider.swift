@@ -32,6 +32,8 @@ public struct Decision: Sendable {
     public var hasOutboxRows: Bool
     /// It changed nothing in the decider, so nothing builds on it: the store may refuse it alone. For commands only.
     public var isAlone = false
+    /// Stated once it is durable; of a decision that stands alone.
+    public var facts: [HealthFact] = []
 
     /// Describes a decision.
     public init(byteCount: Int, hasOutboxRows: Bool, apply: @escaping @Sendable (any StoreTransaction) throws -> Void) {

@@ -185,10 +185,11 @@ extension Worker {
     ) {
         store.submit(byteCount: decision.byteCount, chain: nil) { transaction in
             try decision.apply(transaction)
-        } completion: { [onOutboxRows] result in
+        } completion: { [self] result in
             switch result {
             case .success:
                 if decision.hasOutboxRows { onOutboxRows() }
+                for fact in decision.facts { report(fact) }
                 continuation.resume(returning: reply)
             case .failure(let error): continuation.resume(throwing: error)
             }

@@ -35,6 +35,14 @@ public enum OutboxPriority: UInt8, Sendable, Comparable, CaseIterable {
     public static func < (left: OutboxPriority, right: OutboxPriority) -> Bool { left.rawValue < right.rawValue }
 }
 
+/// What a row is to its lane, in column `kind`; modules may use further words.
+public enum OutboxKind {
+    /// A message about alerts: every row tells news of its own, so an old one may still be told after a newer one.
+    public static let notification = "notification"
+    /// A step in the life of one incident: after its end was taken, an earlier step would open it again.
+    public static let incident = "incident"
+}
+
 /// One notification on its way to one receiver.
 public struct OutboxRecord: Sendable, Equatable {
     /// Assigned by the store, ascending in the order of insertion, never reused; 0 before that.
@@ -42,7 +50,7 @@ public struct OutboxRecord: Sendable, Equatable {
     public var receiver: String
     /// Destination, recipient and incident key, group key or digest: one row of a lane is in flight at a time.
     public var lane: String
-    /// What it is, in the words of the module that wrote it (`notification`, `operator`, `heartbeat`, …).
+    /// What it is: one of ``OutboxKind``, or a word of the module that wrote it.
     public var kind: String
     /// Fingerprint and episode for incidents, the group key for groups.
     public var incidentKey: String

@@ -99,6 +99,10 @@ public protocol StoreReader {
 /// Every call throws ``StoreError``; a job may catch ``StoreError/Code/conflict`` and go on, a storage failure fails
 /// it whatever it does.
 public protocol StoreTransaction: StoreReader {
+    /// Runs a part of the job that may fail alone: when it throws, nothing of the part is left. May be nested.
+    /// - Throws: what the part threw; after a storage failure the whole job fails whatever is done with it.
+    func inSavepoint<T>(_ body: () throws -> T) throws -> T
+
     // MARK: Offsets
 
     /// Moves the next offset of a partition, compare-and-set.
@@ -173,8 +177,13 @@ public protocol StoreTransaction: StoreReader {
     /// Ends up to `countMax` waiting rows of a receiver the same way; returns how many.
     func settleWaiting(receiver: String, _ settlement: OutboxSettlement, countMax: Int) throws -> Int
     /// Puts a dead row back to waiting, with its idempotency key and a new age.
-    /// - Throws: ``StoreError/Code/conflict`` when it is not dead or a later row of its lane was sent.
-    func requeue(id: Int64, at: Timestamp) throws
+    ///
+    /// A row of kind ``OutboxKind/notification`` that a later row of its lane has overtaken, sent or in flight, becomes
+    /// a new last row of the lane and ends `superseded(newer)` by it.
+    /// - Throws: ``StoreError/Code/conflict`` when it is not dead, or is of another kind and a later row of its lane
+    ///   was sent.
+    /// - Returns: the id of the row that waits now.
+    @discardableResult func requeue(id: Int64, at: Timestamp) throws -> Int64
     /// Records an attempt that changes no row.
     @discardableResult func insertAttempt(_ attempt: AttemptRecord) throws -> Int64
 

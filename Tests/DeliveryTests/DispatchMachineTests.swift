@@ -379,14 +379,36 @@ import Testing
 
     @Test func `a replayed fire does not go out after its resolve`() throws {
         var harness = try MachineHarness([destination()])
-        let fire = try harness.add(row("l"))
-        let resolve = try harness.add(row("l", "a=resolve"))
+        var opening = row("l")
+        opening.kind = OutboxKind.incident
+        var closing = row("l", "a=resolve")
+        closing.kind = OutboxKind.incident
+        let (fire, resolve) = (try harness.add(opening), try harness.add(closing))
         try harness.pass()
         try harness.answer(fire, .permanent(reason: "400"))
         try harness.answer(resolve, .accepted(providerId: nil))
-        try harness.store.sync { try $0.requeue(id: fire, at: harness.now) }
+        let now = harness.now
+        #expect(throws: StoreError.self) { try harness.store.sync { try $0.requeue(id: fire, at: now) } }
         #expect(try harness.pass() == [])
-        #expect(try harness.row(fire).supersededBy == resolve)
+        #expect(harness.state(fire) == .dead)
+    }
+
+    @Test func `a replayed message goes out after what overtook it, sent or in flight`() throws {
+        var harness = try MachineHarness([destination()])
+        let first = try harness.add(row("l", "a=fire"))
+        try harness.pass()
+        try harness.answer(first, .permanent(reason: "400"))
+        let second = try harness.add(row("l", "b=fire"))
+        #expect(try harness.pass() == [second])
+        let now = harness.now
+        let again = try harness.store.sync { try $0.requeue(id: first, at: now) }
+        #expect(try again > second && harness.row(first).supersededBy == again)
+        #expect(try harness.pass() == [], "one row of a lane is in flight")
+        #expect(try harness.answer(second, .accepted(providerId: nil)) == [again])
+        #expect(String(decoding: try harness.row(again).payload, as: UTF8.self) == "a=fire")
+        #expect(try harness.row(again).idempotencyKey == harness.row(first).idempotencyKey)
+        try harness.answer(again, .accepted(providerId: nil))
+        #expect(harness.state(again) == .sent)
     }
 
     @Test func `a row that somebody settled while it was in flight keeps that end`() throws {

@@ -33,7 +33,13 @@ struct MemoryState: Sendable {
 
 final class MemoryTransaction {
     var state: MemoryState
-    init(_ state: MemoryState) { self.state = state }
+    /// A row whose end is refused, as by a defect.
+    let refusedId: Int64?
+
+    init(_ state: MemoryState, refusedId: Int64?) {
+        self.state = state
+        self.refusedId = refusedId
+    }
 
     func conflict(_ message: String) -> StoreError { StoreError(.conflict, message, systemCode: nil) }
     var misuse: StoreError { StoreError(.misuse, "the memory store has no such call", systemCode: nil) }
@@ -50,6 +56,14 @@ final class MemoryTransaction {
 }
 
 extension MemoryTransaction: StoreTransaction {
+    func inSavepoint<T>(_ body: () throws -> T) throws -> T {
+        let before = state
+        do { return try body() } catch {
+            state = before
+            throw error
+        }
+    }
+
     // MARK: Outbox, reading
 
     func outboxRow(id: Int64) throws -> OutboxRecord? { state[row: id] }
@@ -145,6 +159,7 @@ extension MemoryTransaction: StoreTransaction {
         state[row: id] = row
     }
     func settle(id: Int64, _ settlement: OutboxSettlement, attempt: AttemptRecord?) throws {
+        if id == refusedId { throw StoreError(.misuse, "a test refuses the end of row \(id)", systemCode: nil) }
         var row = try row(id, in: [.waiting, .leased])
         (row.state, row.reason, row.providerId) = (settlement.state, settlement.reason, settlement.providerId)
         (row.settledAt, row.leaseRun, row.leaseUntil) = (settlement.at, nil, nil)
@@ -173,10 +188,23 @@ extension MemoryTransaction: StoreTransaction {
         row.waitedMilliseconds += waitedMilliseconds
         state[row: id] = row
     }
-    func requeue(id: Int64, at: Timestamp) throws {
+    @discardableResult func requeue(id: Int64, at: Timestamp) throws -> Int64 {
         var row = try row(id, in: [.dead])
+        let later = try leasedRow(receiver: row.receiver, lane: row.lane).map { $0.id > id } ?? false
+        let isOvertaken = try later || isLaterSent(receiver: row.receiver, lane: row.lane, id: id)
+        if row.kind != OutboxKind.notification, isOvertaken { throw conflict("a later row was sent") }
+        if row.kind == OutboxKind.notification, isOvertaken {
+            var copy = row
+            (copy.state, copy.notBefore, copy.firstAttemptAt, copy.waitedMilliseconds) = (.waiting, at, nil, 0)
+            (copy.createdAt, copy.attemptCount, copy.settledAt, copy.reason) = (at, 0, nil, nil)
+            let last = try insertOutbox(copy)
+            (row.state, row.supersededBy, row.reason, row.settledAt) = (.superseded, last, "newer", at)
+            state[row: id] = row
+            return last
+        }
         (row.state, row.notBefore, row.firstAttemptAt, row.waitedMilliseconds) = (.waiting, at, nil, 0)
         state[row: id] = row
+        return id
     }
     @discardableResult func insertAttempt(_ attempt: AttemptRecord) throws -> Int64 {
         var attempt = attempt
@@ -254,22 +282,24 @@ extension MemoryTransaction: StoreTransaction {
 /// A store in memory: every job is a transaction of its own; it can be made to fail.
 final class MemoryStore: RouterStore {
     let run: Int64
-    private let shared: Mutex<(state: MemoryState, failure: StoreError?)>
+    private let shared: Mutex<(state: MemoryState, failure: StoreError?, refusedId: Int64?)>
 
     init(run: Int64, state: MemoryState = MemoryState()) {
         self.run = run
-        shared = Mutex((state, nil))
+        shared = Mutex((state, nil, nil))
     }
 
     var state: MemoryState { shared.withLock { $0.state } }
     func fail(with error: StoreError?) { shared.withLock { $0.failure = error } }
+    /// Refuses the end of a row, though the storage works.
+    func refuse(settling id: Int64?) { shared.withLock { $0.refusedId = id } }
 
     /// Runs a job in place. A job that throws is not undone: what delivery expects to fail it catches within.
     @discardableResult
     func sync<T>(_ body: (any StoreTransaction) throws -> T) throws -> T {
         try shared.withLock { shared in
             if let failure = shared.failure { throw failure }
-            let transaction = MemoryTransaction(shared.state)
+            let transaction = MemoryTransaction(shared.state, refusedId: shared.refusedId)
             shared.state = MemoryState()
             defer { shared.state = transaction.state }
             return try body(transaction)

@@ -15,6 +15,8 @@ import Testing
         var supersededBy: Int64?
         var attemptCount = 0
         var ambiguousCount = 0
+
+        var isMessage: Bool { lane.hasSuffix("0") || lane.hasSuffix("1") || lane.hasSuffix("2") }
     }
 
     struct Model {
@@ -54,6 +56,10 @@ import Testing
             let lane = "lane\(Int.random(in: 0..<6, using: &random))"
             let priority = OutboxPriority.allCases.randomElement(using: &random) ?? .normal
             var fresh = outboxRow(lane: lane, priority: priority, at: now)
+            let isMessage = Row(
+                id: 0, lane: lane, priority: priority, notBefore: 0, state: .waiting, supersededBy: nil
+            ).isMessage
+            fresh.kind = isMessage ? OutboxKind.notification : OutboxKind.incident
             fresh.notBefore = now.adding(milliseconds: Int64.random(in: -50...50, using: &random))
             let id = try transaction.insertOutbox(fresh)
             model.rows.append(
@@ -87,15 +93,29 @@ import Testing
             model.rows[index].notBefore = time.milliseconds
             model.rows[index].attemptCount += 1
             model.rows[index].ambiguousCount += 1
-        case (_, let row?, _):
-            let isAllowed = row.state == .dead && !model.isLaterSent(row)
-            let refused = code { try transaction.requeue(id: row.id, at: now) }
-            #expect(refused == (isAllowed ? nil : .conflict))
-            guard isAllowed else { return }
-            let index = model.index(row.id)
-            model.rows[index].state = .waiting
-            model.rows[index].notBefore = now.milliseconds
-            model.rows[index].attemptCount = 0
+        case (_, let row?, _): try requeue(transaction, &model, row, now: now)
+        }
+    }
+
+    static func requeue(_ transaction: any StoreTransaction, _ model: inout Model, _ row: Row, now: Timestamp) throws {
+        let isOvertaken =
+            model.isLaterSent(row)
+            || model.rows.contains { $0.lane == row.lane && $0.id > row.id && $0.state == .leased }
+        let isAllowed = row.state == .dead && (row.isMessage || !model.isLaterSent(row))
+        var again: Int64?
+        let refused = code { again = try transaction.requeue(id: row.id, at: now) }
+        #expect(refused == (isAllowed ? nil : .conflict))
+        guard isAllowed, let again else { return }
+        #expect((again != row.id) == (row.isMessage && isOvertaken))
+        let index = model.index(row.id)
+        var waiting = model.rows[index]
+        (waiting.state, waiting.notBefore, waiting.attemptCount) = (.waiting, now.milliseconds, 0)
+        if again == row.id {
+            model.rows[index] = waiting
+        } else {
+            waiting.id = again
+            model.rows.append(waiting)
+            (model.rows[index].state, model.rows[index].supersededBy) = (.superseded, again)
         }
     }
 

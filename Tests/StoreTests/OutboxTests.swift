@@ -60,7 +60,7 @@ import Testing
         let store = try fixture.open()
         let (run, now) = (store.run, now)
         let (fire, resolve) = try await store.write(byteCount: 1) { transaction in
-            (try transaction.insertOutbox(outboxRow()), try transaction.insertOutbox(outboxRow()))
+            (try transaction.insertOutbox(incidentRow()), try transaction.insertOutbox(incidentRow()))
         }
         try await store.write(byteCount: 1) { transaction in
             _ = try transaction.lease(id: fire, .of(run, at: now))
@@ -69,7 +69,11 @@ import Testing
             _ = try transaction.lease(id: resolve, .of(run, at: now))
             try transaction.settle(id: resolve, .of(.sent, at: now), attempt: nil)
         }
-        #expect(await code { try await store.write(byteCount: 1) { try $0.requeue(id: fire, at: now) } } == .conflict)
+        let refusal = await #expect(throws: StoreError.self) {
+            try await store.write(byteCount: 1) { try $0.requeue(id: fire, at: now) }
+        }
+        #expect(refusal?.code == .conflict && refusal?.message.contains("row \(resolve)") == true)
+        #expect(try store.read { try $0.outboxRow(id: fire)?.state } == .dead)
         // An older row that still waits ends with the later one.
         let (late, later) = try await store.write(byteCount: 1) { transaction in
             (try transaction.insertOutbox(outboxRow(lane: "b")), try transaction.insertOutbox(outboxRow(lane: "b")))
@@ -81,6 +85,42 @@ import Testing
         let ended = try store.read { try $0.outboxRow(id: late) }
         #expect(ended?.state == .superseded && ended?.supersededBy == later && ended?.reason == "newer")
         await store.close(now: now)
+    }
+
+    @Test func `a replayed message that was overtaken becomes the last of its lane`() async throws {
+        let fixture = StoreFixture()
+        let store = try fixture.open()
+        let (run, now) = (store.run, now)
+        let again = try await store.write(byteCount: 1) { transaction in
+            var row = outboxRow()
+            row.body = Array("as laid out".utf8)
+            let first = try transaction.insertOutbox(row)
+            let second = try transaction.insertOutbox(outboxRow())
+            let third = try transaction.insertOutbox(outboxRow())
+            _ = try transaction.lease(id: first, .of(run, at: now))
+            try transaction.settle(id: first, .of(.dead, at: now, reason: "refused"), attempt: nil)
+            // What waits behind it is no hindrance: it keeps its place before them.
+            #expect(try transaction.requeue(id: first, at: now) == first)
+            _ = try transaction.lease(id: first, .of(run, at: now))
+            try transaction.settle(id: first, .of(.dead, at: now, reason: "refused"), attempt: nil)
+            // In flight it will have been sent.
+            _ = try transaction.lease(id: second, .of(run, at: now))
+            let last = try transaction.requeue(id: first, at: now.adding(milliseconds: 7))
+            #expect(last > third)
+            #expect(code { try transaction.requeue(id: first, at: now) } == .conflict, "replayed once")
+            try transaction.settle(id: second, .of(.sent, at: now), attempt: nil)
+            let rows = try transaction.waitingRows(receiver: "team", lane: row.lane, countMax: 10)
+            #expect(rows.map(\.id) == [third, last])
+            let old = try transaction.outboxRow(id: first)
+            #expect(old?.state == .superseded && old?.supersededBy == last && old?.reason == "newer")
+            return last
+        }
+        let row = try #require(try store.read { try $0.outboxRow(id: again) })
+        #expect(row.idempotencyKey == "k" && row.body == Array("as laid out".utf8) && row.attemptCount == 0)
+        #expect(row.createdAt == now.adding(milliseconds: 7) && row.notBefore == row.createdAt)
+        #expect(row.state == .waiting && row.reason == nil && row.settledAt == nil)
+        await store.close(now: now)
+        #expect(try ReadOnlyStore(location: fixture.location).check().problems == [])
     }
 
     @Test func `an unsent fire and its unsent resolve cancel each other, other circles are refused`()

@@ -78,6 +78,13 @@ func outboxRow(
         recipient: nil)
 }
 
+/// A step in the life of one incident.
+func incidentRow() -> OutboxRecord {
+    var row = outboxRow()
+    row.kind = OutboxKind.incident
+    return row
+}
+
 func alertRecord(_ number: Int, isOpen: Bool = true, byteCount: Int = 64) -> AlertRecord {
     AlertRecord(
         fingerprint: Fingerprint(rule: "r", keyColumns: ["k"], keyTexts: ["\(number)"]).bytes, rule: "r", table: "t",

@@ -145,11 +145,16 @@ extension SQLiteTransaction {
         return ids.count
     }
 
-    func requeue(id: Int64, at: Timestamp) throws {
+    @discardableResult
+    func requeue(id: Int64, at: Timestamp) throws -> Int64 {
         let row = try existing(id)
         guard row.state == .dead else { throw conflict(id, "is \(row.state.rawValue), not dead") }
-        if try isLaterSent(receiver: row.receiver, lane: row.lane, id: id) {
-            throw conflict(id, "must not be sent: a later row of its lane was")
+        if row.kind == OutboxKind.notification {
+            if try isOvertaken(row) { return try requeueAsLast(row, at: at) }
+        } else if let later = try newestSent(receiver: row.receiver, lane: row.lane), later.id > id {
+            throw conflict(
+                id, "must not be sent any more: row \(later.id) of the same incident was accepted after it, "
+                    + "and what is over would be opened again")
         }
         try run(
             """
@@ -157,6 +162,26 @@ extension SQLiteTransaction {
               attempt_count = 0, waited_ms = 0 WHERE id = ?
             """, [at.milliseconds, at.milliseconds, id])
         markStale(row)
+        return id
+    }
+
+    /// Whether a later row of the lane was sent, or is in flight and would end this one when it is accepted.
+    private func isOvertaken(_ row: OutboxRecord) throws -> Bool {
+        if try isLaterSent(receiver: row.receiver, lane: row.lane, id: row.id) { return true }
+        return try leasedRow(receiver: row.receiver, lane: row.lane).map { $0.id > row.id } ?? false
+    }
+
+    private func requeueAsLast(_ row: OutboxRecord, at: Timestamp) throws -> Int64 {
+        try run(
+            """
+            INSERT INTO outbox (receiver, lane, kind, incident_key, rule, severity, priority, created_at, not_before,
+              state, idempotency_key, attempt_count, waited_ms, ambiguous_count, recipient, payload, body)
+            SELECT receiver, lane, kind, incident_key, rule, severity, priority, ?, ?, 0, idempotency_key, 0, 0,
+              ambiguous_count, recipient, payload, body FROM outbox WHERE id = ?
+            """, [at.milliseconds, at.milliseconds, row.id])
+        let last = database.lastInsertedRowID
+        try markSuperseded(row, by: last, reason: .newer, at: at)
+        return last
     }
 
     @discardableResult

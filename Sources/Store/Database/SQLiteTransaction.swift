@@ -36,6 +36,23 @@ final class SQLiteTransaction: SQLiteReader, StoreTransaction {
         for lane in lanes { try refresh(lane) }
     }
 
+    func inSavepoint<T>(_ body: () throws -> T) throws -> T {
+        let stale = staleLanes
+        try run("SAVEPOINT part", [])
+        do {
+            let value = try body()
+            try run("RELEASE part", [])
+            return value
+        } catch {
+            guard storageFailure == nil else { throw error }
+            try run("ROLLBACK TO part", [])
+            try run("RELEASE part", [])
+            // What the part brought up to date is old again.
+            staleLanes.formUnion(stale)
+            throw error
+        }
+    }
+
     // MARK: Offsets
 
     func advanceOffset(topic: String, partition: Int32, expected: Int64?, next: Int64) throws {
