@@ -11,4 +11,9 @@ public enum DeliveryFact: Sendable, Equatable {
     case receiverRemoved(receiver: String, rowCount: Int)
     /// The store did not take what delivery had to say; it is tried again.
     case storeFailed(reason: String)
+    /// The store took it again.
+    case storeRecovered
+    /// Rows of a receiver cannot be handled, though the store works; the others are, and it is tried again.
+    case receiverFailed(receiver: String, reason: String)
+    case receiverRecovered(receiver: String)
 }

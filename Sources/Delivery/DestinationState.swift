@@ -13,6 +13,8 @@ struct DestinationState: Sendable {
     /// The destination asked to be left alone until then.
     var pausedUntil: Timestamp?
     var inFlightCount = 0
+    /// Its rows could not be handled, for a reason that is not the store's: they are tried again then.
+    var failedUntil: Timestamp?
 
     init(_ destination: any Destination) {
         self.destination = destination

@@ -9,7 +9,8 @@ extension DispatchMachine {
         guard let flight = flights.removeValue(forKey: finished.rowId) else { return }
         let receiver = flight.row.receiver
         states[receiver]?.inFlightCount -= 1
-        cycle.events.append(.inFlight(receiver: receiver, count: states[receiver]?.inFlightCount ?? 0))
+        let inFlight = states[receiver]?.inFlightCount ?? flights.values.count { $0.row.receiver == receiver }
+        cycle.events.append(.inFlight(receiver: receiver, count: inFlight))
         guard case .attempted(let report) = finished.ending else {
             try closeUnsent(finished, flight: flight, transaction, now: now, cycle: &cycle)
             return

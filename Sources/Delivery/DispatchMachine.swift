@@ -33,6 +33,16 @@ struct Cycle: Sendable {
     var wakeAt: Timestamp?
     var facts: [DeliveryFact] = []
     var events: [DeliveryEvent] = []
+    /// Attempts whose end could not be recorded; to be given to a later pass.
+    var unsettled: [FinishedAttempt] = []
+
+    mutating func append(_ other: Cycle) {
+        claims += other.claims
+        wake(at: other.wakeAt)
+        facts += other.facts
+        events += other.events
+        unsettled += other.unsettled
+    }
 
     mutating func wake(at time: Timestamp?) {
         guard let time else { return }
@@ -128,6 +138,11 @@ struct DispatchMachine: Sendable {
             states[receiver]?.pausedUntil = min(Timestamp(milliseconds: time), longest)
         }
         try loadMerges(transaction)
+        for receiver in receivers {
+            // Said once, so that a destination that was never left alone shows as such.
+            cycle.events.append(.breaker(receiver: receiver, isOpen: false))
+            cycle.events.append(.inFlight(receiver: receiver, count: 0))
+        }
         return cycle
     }
 
@@ -202,45 +217,104 @@ struct DispatchMachine: Sendable {
         }
     }
 
+    /// Changes the destinations.
+    mutating func apply(
+        _ change: DestinationChange, _ transaction: any StoreTransaction, now: Timestamp
+    ) throws -> Cycle {
+        switch change {
+        case .replace(let destinations): return try replace(destinations, transaction, now: now)
+        case .add(let destinations):
+            var cycle = Cycle()
+            for destination in destinations where states[destination.receiver] == nil {
+                receivers.append(destination.receiver)
+                states[destination.receiver] = DestinationState(destination)
+                try loadSlots(destination.receiver, transaction, now: now)
+                states[destination.receiver]?.inFlightCount = flights.values.count {
+                    $0.row.receiver == destination.receiver
+                }
+                cycle.events.append(.breaker(receiver: destination.receiver, isOpen: false))
+            }
+            return cycle
+        }
+    }
+
     /// Puts new destinations in place. Limits are loaded anew; breakers begin closed, as what opened them may be
     /// mended.
+    @discardableResult
     mutating func replace(
         _ destinations: [any Destination], _ transaction: any StoreTransaction, now: Timestamp
-    ) throws {
-        let pauses = states.compactMapValues(\.pausedUntil)
+    ) throws -> Cycle {
+        var cycle = Cycle()
+        let before = states
         install(destinations)
         for receiver in receivers {
             try loadSlots(receiver, transaction, now: now)
-            states[receiver]?.pausedUntil = pauses[receiver]
+            states[receiver]?.pausedUntil = before[receiver]?.pausedUntil
             states[receiver]?.inFlightCount = flights.values.count { $0.row.receiver == receiver }
         }
+        for (receiver, state) in before.sorted(by: { $0.key < $1.key }) {
+            // A destination that is gone, or made anew, is not left alone any more.
+            if state.breaker.isOpen {
+                cycle.facts.append(.breakerClosed(receiver: receiver, channel: state.destination.channel))
+            }
+            if state.failedUntil != nil { cycle.facts.append(.receiverRecovered(receiver: receiver)) }
+            cycle.events.append(.breaker(receiver: receiver, isOpen: false))
+        }
+        for receiver in receivers where before[receiver] == nil {
+            cycle.events.append(.breaker(receiver: receiver, isOpen: false))
+        }
         orphansDueAt = .distantPast
+        return cycle
     }
 
     // MARK: A pass
 
     /// Settles what ended, then claims what may be sent.
+    ///
+    /// What goes wrong with the rows of one receiver, the store itself apart, harms no other.
     mutating func cycle(
         settling finished: [FinishedAttempt], _ transaction: any StoreTransaction, now: Timestamp
     ) throws -> Cycle {
-        var cycle = Cycle()
-        for attempt in finished { try settle(attempt, transaction, now: now, cycle: &cycle) }
+        let before = self
+        do {
+            var cycle = Cycle()
+            try transaction.inSavepoint {
+                for attempt in finished { try settle(attempt, transaction, now: now, cycle: &cycle) }
+                if !isDraining { try buryOrphans(transaction, now: now, cycle: &cycle) }
+                for receiver in receivers {
+                    try claimAndPrune(receiver, transaction, now: now, cycle: &cycle)
+                }
+            }
+            return cycle
+        } catch where DispatchMachine.isLocal(error) {
+            // The same again, each part for itself.
+            self = before
+            return try cycleInParts(settling: finished, transaction, now: now)
+        }
+    }
+
+    mutating func claimAndPrune(
+        _ receiver: String, _ transaction: any StoreTransaction, now: Timestamp, cycle: inout Cycle
+    ) throws {
         if !isDraining {
-            try buryOrphans(transaction, now: now, cycle: &cycle)
-            for receiver in receivers { try claim(receiver, transaction, now: now, cycle: &cycle) }
+            if let until = states[receiver]?.failedUntil {
+                guard until <= now else { return cycle.wake(at: until) }
+                states[receiver]?.failedUntil = nil
+                try claim(receiver, transaction, now: now, cycle: &cycle)
+                cycle.facts.append(.receiverRecovered(receiver: receiver))
+            } else {
+                try claim(receiver, transaction, now: now, cycle: &cycle)
+            }
         }
-        for receiver in receivers {
-            guard states[receiver]?.prune(at: now) == true, let state = states[receiver] else { continue }
-            try transaction.removeLimiterSlots(
-                destination: receiver,
-                answeredBefore: now.adding(
-                    milliseconds: -state.longestWindow.wholeMilliseconds - SlidingWindowLimiter.roundingMilliseconds))
-        }
-        return cycle
+        guard states[receiver]?.prune(at: now) == true, let state = states[receiver] else { return }
+        try transaction.removeLimiterSlots(
+            destination: receiver,
+            answeredBefore: now.adding(
+                milliseconds: -state.longestWindow.wholeMilliseconds - SlidingWindowLimiter.roundingMilliseconds))
     }
 
     /// Rows of receivers that are not configured any more are dead.
-    private mutating func buryOrphans(
+    mutating func buryOrphans(
         _ transaction: any StoreTransaction, now: Timestamp, cycle: inout Cycle
     ) throws {
         guard now >= orphansDueAt else { return cycle.wake(at: orphansDueAt) }

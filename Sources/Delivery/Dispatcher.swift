@@ -12,7 +12,7 @@ public final class Dispatcher: Sendable {
         var finished: [FinishedAttempt] = []
         var queues: [String: [Claim]] = [:]
         var workerCounts: [String: Int] = [:]
-        var replacement: [any Destination]?
+        var changes: [PendingChange] = []
         var drainDeadline: Timestamp?
         /// The next pass should not wait for more outcomes.
         var isUrgent = false
@@ -20,14 +20,22 @@ public final class Dispatcher: Sendable {
         var isStopped = false
         var stopWaiters: [CheckedContinuation<Void, Never>] = []
         var isPassing = false
+        /// The store did not take the last transaction.
+        var isStoreFailing = false
         var openBreakerCount = 0
         var destinationCount = 0
     }
 
     private struct Input: Sendable {
         var finished: [FinishedAttempt]
-        var replacement: [any Destination]?
+        var changes: [PendingChange]
         var drainDeadline: Timestamp?
+    }
+
+    /// A change of destinations and who waits for it.
+    private struct PendingChange: Sendable {
+        var change: DestinationChange
+        var continuation: CheckedContinuation<Void, Never>?
     }
 
     private let store: any RouterStore
@@ -76,10 +84,29 @@ public final class Dispatcher: Sendable {
         bell.ring()
     }
 
-    /// Puts new destinations in place, at the next pass. Rows of receivers that are gone become dead.
-    public func replace(destinations: [any Destination]) {
-        shared.withLock { $0.replacement = destinations }
-        hurry()
+    /// Puts new destinations in place of all. Rows of receivers that are gone become dead.
+    ///
+    /// Returns when they are in place; before ``run()`` and after a drain at once.
+    public func replace(destinations: [any Destination]) async { await apply(.replace(destinations)) }
+
+    /// Adds the destinations whose receivers are not there yet; the others stay as they are.
+    ///
+    /// To be called before anything writes rows of new receivers, which would be dead else: of a receiver that nobody
+    /// knows. Returns when they are in place; before ``run()`` and after a drain at once.
+    public func add(destinations: [any Destination]) async { await apply(.add(destinations)) }
+
+    private func apply(_ change: DestinationChange) async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let isAwaited = shared.withLock { shared in
+                guard !shared.isStopped else { return false }
+                let isAwaited = shared.isRunning
+                shared.changes.append(
+                    PendingChange(change: change, continuation: isAwaited ? continuation : nil))
+                return isAwaited
+            }
+            if !isAwaited { continuation.resume() }
+            hurry()
+        }
     }
 
     /// Stops claiming, lets running attempts end until the deadline, then breaks them off, and returns when all is
@@ -136,8 +163,9 @@ public final class Dispatcher: Sendable {
         }
         let waiters = shared.withLock { shared in
             shared.isStopped = true
-            let waiters = shared.stopWaiters
+            let waiters = shared.stopWaiters + shared.changes.compactMap(\.continuation)
             shared.stopWaiters = []
+            shared.changes = []
             return waiters
         }
         for waiter in waiters { waiter.resume() }
@@ -173,6 +201,7 @@ public final class Dispatcher: Sendable {
             }
             start(cycle.claims, in: &group)
             publish(cycle, machine)
+            for change in input.changes { change.continuation?.resume() }
             guard let deadline = input.drainDeadline else {
                 await bell.wait(until: cycle.wakeAt, clock: clock)
                 await gather()
@@ -183,6 +212,8 @@ public final class Dispatcher: Sendable {
                 isBrokenOff = true
                 group.cancelAll()
             }
+            // What cannot be recorded is found as leased by the next run.
+            if isBrokenOff, cycle.unsettled.count == machine.flights.count { return }
             await bell.wait(until: isBrokenOff ? nil : deadline, clock: clock)
         }
     }
@@ -197,9 +228,9 @@ public final class Dispatcher: Sendable {
     private func takeInput() -> Input {
         shared.withLock { shared in
             let input = Input(
-                finished: shared.finished, replacement: shared.replacement, drainDeadline: shared.drainDeadline)
+                finished: shared.finished, changes: shared.changes, drainDeadline: shared.drainDeadline)
             shared.finished = []
-            shared.replacement = nil
+            shared.changes = []
             shared.isUrgent = false
             return input
         }
@@ -215,18 +246,20 @@ public final class Dispatcher: Sendable {
                 var machine = current
                 let now = clock.now()
                 machine.isDraining = input.drainDeadline != nil
-                if let destinations = input.replacement {
-                    try machine.replace(destinations, transaction, now: now)
+                var cycle = Cycle()
+                for change in input.changes {
+                    cycle.append(try machine.apply(change.change, transaction, now: now))
                 }
-                let cycle = try machine.cycle(settling: input.finished, transaction, now: now)
+                cycle.append(try machine.cycle(settling: input.finished, transaction, now: now))
                 return (machine, cycle)
             }
             machine = next
+            if !cycle.unsettled.isEmpty { shared.withLock { $0.finished = cycle.unsettled + $0.finished } }
             return cycle
         } catch {
             shared.withLock { shared in
                 shared.finished = input.finished + shared.finished
-                shared.replacement = shared.replacement ?? input.replacement
+                shared.changes = input.changes + shared.changes
             }
             await storeFailed(error)
             return nil
@@ -235,9 +268,9 @@ public final class Dispatcher: Sendable {
 
     private func storeFailed(_ error: any Error) async {
         let isNews = shared.withLock { shared in
-            let wasPassing = shared.isPassing
-            shared.isPassing = false
-            return wasPassing
+            let isNews = !shared.isStoreFailing
+            (shared.isPassing, shared.isStoreFailing) = (false, true)
+            return isNews
         }
         if isNews {
             logger.error("delivery cannot write to the store", metadata: ["error": "\(error)"])
@@ -247,12 +280,24 @@ public final class Dispatcher: Sendable {
     }
 
     private func publish(_ cycle: Cycle, _ machine: DispatchMachine) {
-        metrics.apply(cycle.events)
-        for fact in cycle.facts { onFact(fact) }
-        shared.withLock { shared in
-            shared.isPassing = true
+        let isRecovered = shared.withLock { shared in
+            let isRecovered = shared.isStoreFailing
+            (shared.isPassing, shared.isStoreFailing) = (true, false)
             shared.destinationCount = machine.receivers.count
             shared.openBreakerCount = machine.states.values.count { $0.breaker.isOpen }
+            return isRecovered
+        }
+        metrics.apply(cycle.events)
+        if isRecovered {
+            logger.notice("delivery can write to the store again")
+            onFact(.storeRecovered)
+        }
+        for fact in cycle.facts {
+            if case .receiverFailed(let receiver, let reason) = fact {
+                logger.error(
+                    "rows cannot be handled; the others are", metadata: ["receiver": "\(receiver)", "error": "\(reason)"])
+            }
+            onFact(fact)
         }
     }
 

@@ -137,7 +137,7 @@ import Testing
         await old.waitForSends(1)
         let orphan = try add("b")
         let kept = try add("c", receiver: "quality")
-        dispatcher.replace(destinations: [new])
+        await dispatcher.replace(destinations: [new])
         await new.waitForSends(1)
         new.answer(.accepted(providerId: nil))
         old.answer(.accepted(providerId: nil))

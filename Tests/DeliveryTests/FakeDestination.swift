@@ -22,6 +22,7 @@ final class FakeDestination: Destination {
         var renderCount = 0
         var bodies: [[UInt8]] = []
         var isRenderFailing = false
+        var coalescing: (@Sendable ([OutboxRecord]) -> Coalescing)?
     }
     private let state = Mutex(State())
 
@@ -32,7 +33,13 @@ final class FakeDestination: Destination {
     }
 
     func coalesce(_ waiting: [OutboxRecord]) -> Coalescing {
-        joins ? FakeMessage.coalesce(waiting) : .oldest(of: waiting)
+        if let coalescing = state.withLock({ $0.coalescing }) { return coalescing(waiting) }
+        return joins ? FakeMessage.coalesce(waiting) : .oldest(of: waiting)
+    }
+
+    /// Decides in place of the destination; nil ends that.
+    func coalesce(with coalescing: (@Sendable ([OutboxRecord]) -> Coalescing)?) {
+        state.withLock { $0.coalescing = coalescing }
     }
 
     struct RenderError: Error {}

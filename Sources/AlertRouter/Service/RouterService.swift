@@ -211,6 +211,8 @@ final class RouterService: Sendable {
             let fresh = try destinations.make(loaded)
             let directory = configuration.receiverDirectory
             let before = rulesNow.current
+            // Rows of a new receiver come with the reload: delivery knows it before, else they would be given up.
+            await dispatcher.add(destinations: fresh)
             rulesNow.set(rules: rules, receivers: directory)
             let reply: AlertReply
             do {
@@ -220,7 +222,7 @@ final class RouterService: Sendable {
                 throw error
             }
             // From here on the new rules hold, whatever becomes of the notes about them.
-            dispatcher.replace(destinations: fresh)
+            await dispatcher.replace(destinations: fresh)
             if case .done(let text) = reply { logger.notice("reloaded", metadata: ["result": "\(text)"]) }
             worker.report(HealthFact(component: "reload", subject: "configuration", isHealthy: true, detail: ""))
             await noteHashes(of: rules)
@@ -272,7 +274,6 @@ final class RouterService: Sendable {
                 _ = try await store.runRetention(now: clock.now(), policy: .standard, sliceCountMax: 20)
                 store.updateSizeMetrics()
                 noteClock()
-                noteStore()
             } catch {
                 logger.warning("retention could not run", metadata: ["error": "\(error)"])
             }
@@ -288,13 +289,6 @@ final class RouterService: Sendable {
         guard clockWasFine.exchange(isFine, ordering: .relaxed) != isFine else { return }
         let detail = isFine ? "" : "the system clock is \(ahead) ms ahead of the router's, which follows it at 1 %"
         worker.report(HealthFact(component: "clock", subject: "wall clock", isHealthy: isFine, detail: detail))
-    }
-
-    /// Takes back that delivery could not write, once it can.
-    private func noteStore() {
-        guard relay.isStoreFailing, dispatcher.isDelivering else { return }
-        relay.storeRecovered()
-        worker.report(HealthFact(component: "store", subject: "delivery", isHealthy: true, detail: ""))
     }
 
     /// Replays that were asked for while no service ran.
@@ -331,19 +325,13 @@ final class CurrentRules: Sendable {
 /// Passes delivery's facts to the worker, which is made after the dispatcher.
 final class FactRelay: Sendable {
     private let target = Mutex<(@Sendable (HealthFact) -> Void)?>(nil)
-    private let storeIsFailing = Atomic<Bool>(false)
 
     func connect(_ target: @escaping @Sendable (HealthFact) -> Void) { self.target.withLock { $0 = target } }
 
     func send(_ fact: DeliveryFact) {
-        if case .storeFailed = fact { storeIsFailing.store(true, ordering: .relaxed) }
         guard let fact = HealthFact(fact) else { return }
         target.withLock { $0 }?(fact)
     }
-
-    /// Delivery said that the store did not take what it had to write.
-    var isStoreFailing: Bool { storeIsFailing.load(ordering: .relaxed) }
-    func storeRecovered() { storeIsFailing.store(false, ordering: .relaxed) }
 }
 
 extension HealthFact {
@@ -371,6 +359,13 @@ extension HealthFact {
                 detail: "\(count) waiting notifications were given up because the receiver is not configured any more")
         case .storeFailed(let reason):
             self.init(component: "store", subject: "delivery", isHealthy: false, detail: reason)
+        case .storeRecovered: self.init(component: "store", subject: "delivery", isHealthy: true, detail: "")
+        case .receiverFailed(let receiver, let reason):
+            self.init(
+                component: "delivery", subject: receiver, isHealthy: false,
+                detail: "its waiting notifications cannot be handled: \(reason)")
+        case .receiverRecovered(let receiver):
+            self.init(component: "delivery", subject: receiver, isHealthy: true, detail: "")
         }
     }
 }
