@@ -42,5 +42,5 @@ struct DestinationFactory: Sendable {
     }
 
     /// Closes what is kept.
-    func shutdown() async { await mailClients.keep(only: []) }
+    func shutdown() async { await mailClients.shutDown() }
 }

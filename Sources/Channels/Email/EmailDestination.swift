@@ -167,32 +167,43 @@ public final class EmailDestination: Destination {
 }
 
 /// The clients of all mail receivers: receivers with the same server and login share one, and its connections.
+///
+/// A client lives as long as a destination uses it, also one that was replaced and still has messages under way; with the
+/// last one its connections are closed.
 public final class SMTPClients: Sendable {
+    private struct Entry: Sendable {
+        weak let client: SMTPClient?
+    }
+
     private let group: any EventLoopGroup
-    private let clients = Mutex<[SMTPConfiguration: SMTPClient]>([:])
+    private let entries = Mutex<[SMTPConfiguration: Entry]>([:])
 
     /// Makes an empty set.
     public init(group: any EventLoopGroup) { self.group = group }
 
-    /// The client of a server; made at the first call.
+    /// The client of a server; made where no destination uses one.
     ///
     /// - Throws: ``SMTPClient/ConfigurationError`` when the file of authorities cannot be read.
     public func client(for configuration: SMTPConfiguration) throws -> SMTPClient {
-        try clients.withLock { clients in
-            if let client = clients[configuration] { return client }
+        try entries.withLock { entries in
+            if let client = entries[configuration]?.client { return client }
+            // Servers that nobody uses any more are forgotten, secrets and all.
+            entries = entries.filter { $0.value.client != nil }
             let client = try SMTPClient(configuration: configuration, group: group)
-            clients[configuration] = client
+            entries[configuration] = Entry(client: client)
             return client
         }
     }
 
-    /// Shuts down the clients of servers that are no longer among those given; with none, all.
-    public func keep(only configurations: Set<SMTPConfiguration>) async {
-        let gone = clients.withLock { clients in
-            let gone = clients.filter { !configurations.contains($0.key) }
-            for configuration in gone.keys { clients[configuration] = nil }
-            return Array(gone.values)
+    /// How many clients are in use.
+    public var count: Int { entries.withLock { $0.values.count { $0.client != nil } } }
+
+    /// Shuts all clients down.
+    public func shutDown() async {
+        let clients = entries.withLock { entries in
+            defer { entries = [:] }
+            return entries.values.compactMap(\.client)
         }
-        for client in gone { await client.shutDown() }
+        for client in clients { await client.shutDown() }
     }
 }

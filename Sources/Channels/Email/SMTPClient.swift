@@ -32,6 +32,11 @@ public final class SMTPClient: Sendable {
             SMTPClientRim(configuration: configuration, tls: tls, eventLoop: loop), eventLoop: loop)
     }
 
+    deinit {
+        // Nobody can be sending any more: what is left are idle connections.
+        eventLoop.execute { [rim] in rim.value.shutDown() }
+    }
+
     /// Sends a message and waits for its end.
     ///
     /// When the time is over or the task is cancelled the connection is cut: the outcome then is `retryable`, or
@@ -39,6 +44,8 @@ public final class SMTPClient: Sendable {
     /// - Parameter time: what the caller has; nil leaves it to the timeouts of the steps.
     public func send(_ message: SMTPMessage, within time: Duration?) async -> SMTPReport {
         let ticket = tickets.wrappingAdd(1, ordering: .relaxed).newValue
+        // The client lives until the answer is there: its end closes the connections.
+        defer { withExtendedLifetime(self) {} }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 eventLoop.execute { [rim] in
