@@ -58,7 +58,7 @@ struct UnitStream {
     }
 
     /// One rule that fires, with the note in its summary, and others that never do.
-    static func rules(quietCount: Int) -> String {
+    static func rules(quietCount: Int, alertsMax: Int = 10_000) -> String {
         var text = """
             table: bench_unit
             owner: bench
@@ -66,6 +66,7 @@ struct UnitStream {
               - name: breach
                 when: after.defect_rate > 0.05
                 severity: critical
+                alerts_max: \(alertsMax)
                 summary: "{{ after.unit_id }}: {{ after.note }}"
 
             """

@@ -21,7 +21,8 @@ struct RestartCommand: AsyncParsableCommand {
         defer { relay.stop() }
         let router = try RouterProgram(
             binary: binary, name: "restart", bootstrap: "127.0.0.1:\(relay.port)", topics: [UnitStream.topic],
-            tables: UnitStream.tables, rules: UnitStream.rules(quietCount: 19), sinkURL: sink.url)
+            tables: UnitStream.tables, rules: UnitStream.rules(quietCount: 19, alertsMax: alerts * 2),
+            sinkURL: sink.url)
         defer { router.remove() }
         let producer = try broker.producer(linger: "5")
         var process = try router.start()
@@ -37,6 +38,10 @@ struct RestartCommand: AsyncParsableCommand {
             }
         }
         try await waitForCommit(router, process, messages: alerts)
+        let openCount = try router.openAlertCount()
+        guard openCount >= alerts else {
+            throw ChildProcess.Failure(description: "\(openCount) alerts are open, not \(alerts)")
+        }
         var fetches: [Double] = []
         var times: [Double] = []
         for round in 0..<rounds {

@@ -1,4 +1,5 @@
 import Foundation
+import Store
 
 /// The real `alert-router`, configured in a folder of its own.
 struct RouterProgram {
@@ -63,6 +64,13 @@ struct RouterProgram {
         try ChildProcess(
             binary, ["run", "--config", folder + "/alert-router.yaml"] + flags,
             environment: ["BENCH_SINK_URL": sinkURL], errorFile: folder + "/log")
+    }
+
+    /// Open alerts in its store.
+    func openAlertCount() throws -> Int {
+        try ReadOnlyStore(location: StoreLocation(folder: folder + "/state", name: "alert")).read {
+            try $0.openAlertCount()
+        }
     }
 
     func remove() { try? FileManager.default.removeItem(atPath: folder) }
