@@ -42,7 +42,7 @@ public struct RowMemoryCounters: Sendable, Equatable {
 
 /// What is remembered per row key, and the order and identity of events by it (docs/change-events.md).
 ///
-/// Pure: no clock, no I/O; the same batches give the same dispositions. Waits end by rows, or by the clock handed to
+/// Pure: no clock, no I/O; the same batches give the same dispositions. Waits end by rows, or by the clocks handed to
 /// ``expireWaits(upTo:into:)``.
 ///
 /// - Important: there is no way back: after a failed commit restore the last checkpoint and admit again from there.
@@ -113,17 +113,20 @@ public struct RowMemory: Sendable {
 
     /// Ends the waits that have lasted 2 s; what is then judged is appended to the batch.
     ///
-    /// - Parameter now: the router clock: the wall clock live, the table clock under `clock: data`. A wait begins at
-    ///   the first call after its event.
+    /// - Parameter clocks: per table a clock that never goes back, and that the caller holds up while the other half
+    ///   may still be on its way. A wait begins at the first call after its event; ``Timestamp/distantPast`` begins
+    ///   and ends none.
     /// - Returns: the waits that ended without their other half, to be stored with the batch's commit.
-    public mutating func expireWaits(upTo now: Timestamp, into batch: ChangeBatch) -> [PairRun] {
+    public mutating func expireWaits(upTo clocks: [Timestamp], into batch: ChangeBatch) -> [PairRun] {
         var ended = endedByBound
         endedByBound = []
         guard tables.contains(where: { $0.waits.count > 0 }) else { return ended }
         var scratch = RowScratch(slots: batch.slots, arena: batch.arena)
         batch.slots = []
         scratch.position = batch.events.count
-        for table in tables.indices { ended += tables[table].expireWaits(now.milliseconds, &scratch) }
+        for (table, now) in zip(tables.indices, clocks) where now > .distantPast {
+            ended += tables[table].expireWaits(now.milliseconds, &scratch)
+        }
         batch.events = scratch.merged(into: batch.events)
         batch.slots = scratch.slots
         return ended

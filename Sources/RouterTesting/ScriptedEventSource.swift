@@ -22,6 +22,8 @@ public final class ScriptedEventSource: EventSource {
         var timestampRequests: [Timestamp] = []
         var assignments: [[TopicPartition: Int64]] = []
         var queued: [SourceEvent] = []
+        /// Messages that may still be handed over; nil: all.
+        var allowance: Int?
         var waiter: CheckedContinuation<Void, Never>?
         /// Tests that wait until everything was taken and handled.
         var idlers: [CheckedContinuation<Void, Never>] = []
@@ -35,7 +37,7 @@ public final class ScriptedEventSource: EventSource {
         var hasMore: Bool {
             partitions.values.contains { partition in
                 guard let position = partition.position else { return false }
-                return position < partition.high || partition.toldEnd < partition.high
+                return position < partition.high ? allowance != 0 : partition.toldEnd < partition.high
             }
         }
 
@@ -51,14 +53,15 @@ public final class ScriptedEventSource: EventSource {
                 guard let position = entry.position else { continue }
                 fresh += entry.messages.filter { $0.message.offset >= position }.prefix(batchMax)
             }
-            let copies = fresh.sorted { $0.sequence < $1.sequence }.prefix(batchMax).map(\.message)
+            let countMax = min(batchMax, allowance ?? batchMax)
+            let copies = fresh.sorted { $0.sequence < $1.sequence }.prefix(countMax).map(\.message)
+            allowance = allowance.map { $0 - copies.count }
             for copy in copies { partitions[copy.partition]?.position = copy.offset + 1 }
             if !copies.isEmpty { return [.batch(RawBatch.copying(copies))] }
             var ends: [SourceEvent] = []
             for partition in partitions.keys.sorted() {
-                guard let entry = partitions[partition], entry.position != nil, entry.toldEnd < entry.high else {
-                    continue
-                }
+                guard let entry = partitions[partition], entry.position == entry.high, entry.toldEnd < entry.high
+                else { continue }
                 partitions[partition]?.toldEnd = entry.high
                 ends += [.leaderLive(partition), .endOfPartition(partition, offset: entry.high)]
             }
@@ -80,6 +83,16 @@ public final class ScriptedEventSource: EventSource {
 
     /// Cuts the next batches at these sizes; the last goes on.
     public func cut(_ sizes: [Int]) { cuts.withLock { $0 = sizes.isEmpty ? [1] : sizes } }
+
+    /// Holds back all but the next messages, as a slow broker does: no end of a partition before them is told.
+    /// - Parameter count: how many are still handed over; nil: all.
+    public func hold(after count: Int?) {
+        let waiter = state.withLock { state in
+            state.allowance = count
+            return state.takeWaiter()
+        }
+        waiter?.resume()
+    }
 
     /// Waits until everything was read and handled, that is until the reader asks for more and there is none; or until
     /// the task is cancelled.

@@ -139,7 +139,8 @@ extension Worker {
         let now = clock.now()
         state.advanceClocks(wall: now)
         state.batch.reset()
-        let runs = state.memory.expireWaits(upTo: routerClock(state, now: now), into: state.batch)
+        state.advanceWaitClocks(router: routerClock(state, now: now))
+        let runs = state.memory.expireWaits(upTo: state.waitClocks.map(\.now), into: state.batch)
         if !runs.isEmpty {
             state.pending.pairRuns += runs.map { run in
                 PairRunRecord(
@@ -212,6 +213,8 @@ extension Worker {
             clocks[table.name]?.with(maxDelay: table.declaration.maxDelay)
                 ?? TableClock(maxDelay: table.declaration.maxDelay, mode: configuration.clockMode, stored: nil)
         }
+        // The halves that memory took over begin to wait anew.
+        state.waitClocks = state.clocks.map { WaitClock(mode: $0.mode) }
         state.topicTables = [:]
         for partition in state.next.keys { state.add(partition) }
         let now = clock.now()

@@ -221,7 +221,7 @@ public final class Worker<D: Decider>: Sendable {
             wake = min(wake ?? look, look)
         }
         if state.clocks.indices.contains(where: { state.memory.waitingCount(table: $0) > 0 }) {
-            // A half waits two seconds for the other; looking four times in that time is near enough.
+            // A half waits two seconds for the other at least; looking four times in that time is near enough.
             let look = now.adding(.milliseconds(500))
             wake = min(wake ?? look, look)
         }

@@ -32,6 +32,8 @@ struct WorkerState<D: Decider> {
     var decoder: ChangeDecoder
     var memory: RowMemory
     var clocks: [TableClock]
+    /// Per table, what the waits of halves are measured with; they begin anew with every start.
+    var waitClocks: [WaitClock]
     /// The tables of the catalog that clocks and memory were made with.
     var tableNames: [String]
     /// Clock values as last handed to the store.
@@ -86,6 +88,7 @@ struct WorkerState<D: Decider> {
         clocks = decider.catalog.tables.map {
             TableClock(maxDelay: $0.declaration.maxDelay, mode: configuration.clockMode, stored: nil)
         }
+        waitClocks = clocks.map { WaitClock(mode: $0.mode) }
         storedClocks = clocks.map { _ in nil }
         storedNewest = clocks.map { _ in .distantPast }
         tableNames = decider.catalog.tables.map(\.name)
@@ -158,6 +161,27 @@ struct WorkerState<D: Decider> {
                     component: "lagging", subject: name, isHealthy: partitions.isEmpty,
                     detail: partitions.isEmpty
                         ? "" : "no leader answers for \(list)\(more); timers of the table stand still"))
+        }
+    }
+
+    /// Moves the clocks that waits are measured with; cheap where nothing waits.
+    mutating func advanceWaitClocks(router: Timestamp) {
+        for table in waitClocks.indices {
+            if clocks[table].mode == .data {
+                waitClocks[table].follow(router)
+            } else if memory.waitingCount(table: table) > 0 {
+                waitClocks[table].look(at: router, isAtEnd: isReadToEnd(table))
+            } else {
+                waitClocks[table].pause()
+            }
+        }
+    }
+
+    /// Whether no older row of a table can be on its way: every partition is at its end, and its leader says so.
+    private func isReadToEnd(_ table: Int) -> Bool {
+        guard isAssigned else { return false }
+        return progress.allSatisfy { partition, progress in
+            (progress.isAtEnd && live.contains(partition)) || !tables(of: partition).contains(table)
         }
     }
 

@@ -27,8 +27,10 @@ struct CrossFormatTests {
         }
         // The deletes wait for the insert of a rewrite, and images for their other half, for 2 s from the first tick.
         batch.reset()
-        _ = memory.expireWaits(upTo: Timestamp(milliseconds: 0), into: batch)
-        _ = memory.expireWaits(upTo: Timestamp(milliseconds: 2000), into: batch)
+        for time in [Int64(0), 2000] {
+            let clocks = catalog.tables.map { _ in Timestamp(milliseconds: time) }
+            _ = memory.expireWaits(upTo: clocks, into: batch)
+        }
         seen += batch.events.map { Seen($0, batch, catalog) }
         return (seen, rejected, memory)
     }

@@ -164,8 +164,8 @@ struct RowMemoryPropertyTests {
             }
         }
         batch.reset()
-        _ = memory.expireWaits(upTo: Timestamp(milliseconds: 0), into: batch)
-        _ = memory.expireWaits(upTo: Timestamp(milliseconds: 2000), into: batch)
+        _ = memory.expireWaits(upTo: [Timestamp(milliseconds: 0)], into: batch)
+        _ = memory.expireWaits(upTo: [Timestamp(milliseconds: 2000)], into: batch)
         judged += changes(batch)
         #expect(memory.waitingCount(table: 0) == 0)
         return judged

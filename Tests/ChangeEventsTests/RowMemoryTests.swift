@@ -144,9 +144,9 @@ struct RowMemoryTests {
         var memory = RowMemory(catalog: catalog)
         memory.admit(Self.batch([Step(.update, 2, 7)]))
         let batch = ChangeBatch()
-        #expect(memory.expireWaits(upTo: Timestamp(milliseconds: 50_000), into: batch).isEmpty)
-        #expect(memory.expireWaits(upTo: Timestamp(milliseconds: 51_999), into: batch).isEmpty)
-        let runs = memory.expireWaits(upTo: Timestamp(milliseconds: 52_000), into: batch)
+        #expect(memory.expireWaits(upTo: [Timestamp(milliseconds: 50_000)], into: batch).isEmpty)
+        #expect(memory.expireWaits(upTo: [Timestamp(milliseconds: 51_999)], into: batch).isEmpty)
+        let runs = memory.expireWaits(upTo: [Timestamp(milliseconds: 52_000)], into: batch)
         #expect(Self.lines(batch) == ["update -→7 judge"])
         #expect(batch.events[0].flags.contains(.unpaired))
         #expect(runs.map(\.version) == [2])
@@ -216,8 +216,8 @@ struct RowMemoryTests {
         patient.admit(batch)
         #expect(judged(batch).isEmpty)
         let tick = ChangeBatch()
-        _ = patient.expireWaits(upTo: Timestamp(milliseconds: 0), into: tick)
-        _ = patient.expireWaits(upTo: Timestamp(milliseconds: 2000), into: tick)
+        _ = patient.expireWaits(upTo: [Timestamp(milliseconds: 0)], into: tick)
+        _ = patient.expireWaits(upTo: [Timestamp(milliseconds: 2000)], into: tick)
         #expect(Self.lines(tick) == ["delete 1→- judge"])
     }
 
