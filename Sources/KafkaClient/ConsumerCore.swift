@@ -27,9 +27,6 @@ final class ConsumerCore: ClientObserver {
         var commits: [TopicPartition: Int64] = [:]
         var assigned: Set<TopicPartition> = []
         var isStopping = false
-        var isStopped = false
-        var stopWaiters: [Int: CheckedContinuation<Void, Never>] = [:]
-        var stopWaiterCount = 0
         var failure: KafkaError?
         var commitsInFlight = 0
         /// Monotonic time of the last commit.
@@ -47,6 +44,8 @@ final class ConsumerCore: ClientObserver {
     let configuration: KafkaConfiguration
     let handle: ClientHandle
     let bridge = EventBridge()
+    /// Open when the thread has destroyed the client.
+    let stopLatch = StopLatch()
     let ledger: BatchLedger
     let lookups = BlockingQueue<Lookup>(countMax: ConsumerCore.lookupCountMax)
     let metrics: ConsumerMetrics
@@ -106,29 +105,6 @@ final class ConsumerCore: ClientObserver {
         if isFirst { handle.wake() }
     }
 
-    /// Returns when the thread has destroyed the client, or after `timeout`.
-    /// - Returns: whether it has.
-    func waitUntilStopped(timeout: Duration) async -> Bool {
-        let id = state.withLock { state in
-            state.stopWaiterCount += 1
-            return state.stopWaiterCount
-        }
-        // A task of its own: it must be able to end while the thread, which may hang in librdkafka, does not.
-        let watchdog = Task.detached {
-            try? await ContinuousClock().sleep(for: timeout)
-            self.state.withLock { $0.stopWaiters.removeValue(forKey: id) }?.resume()
-        }
-        await withCheckedContinuation { continuation in
-            let isStopped = state.withLock { state in
-                if !state.isStopped { state.stopWaiters[id] = continuation }
-                return state.isStopped
-            }
-            if isStopped { continuation.resume() }
-        }
-        watchdog.cancel()
-        return state.withLock { $0.isStopped }
-    }
-
     // MARK: Called by the consumer's thread
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
@@ -176,12 +152,7 @@ final class ConsumerCore: ClientObserver {
 
     func stopped() {
         refuseCommands()
-        let waiters = state.withLock { state in
-            state.isStopped = true
-            defer { state.stopWaiters = [:] }
-            return Array(state.stopWaiters.values)
-        }
-        for waiter in waiters { waiter.resume() }
+        stopLatch.open()
     }
 
     func fail(_ error: KafkaError) {

@@ -129,7 +129,7 @@ public final class KafkaConsumer: Sendable {
     /// Returns after ``KafkaConfiguration/shutdownTimeout`` at the latest.
     public func shutdown() async {
         core.requestStop()
-        let isStopped = await core.waitUntilStopped(timeout: core.configuration.shutdownTimeout)
+        let isStopped = await core.stopLatch.wait(atMost: core.configuration.shutdownTimeout)
         if !isStopped {
             let count = core.ledger.outstanding.batchCount
             core.logger.warning("the Kafka consumer stops in the background", metadata: ["batches-held": "\(count)"])

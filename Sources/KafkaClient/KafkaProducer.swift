@@ -133,6 +133,6 @@ public final class KafkaProducer: Sendable {
         core.refuseMore()
         _ = await core.flush(within: core.configuration.shutdownTimeout)
         core.requestStop()
-        await core.waitUntilStopped(timeout: core.configuration.shutdownTimeout)
+        _ = await core.stopLatch.wait(atMost: core.configuration.shutdownTimeout)
     }
 }

@@ -27,6 +27,9 @@ enum Lookup: Sendable {
 final class LookupThread {
     private let core: ConsumerCore
     private let client: OpaquePointer
+    /// The longest one call into librdkafka may block, in milliseconds: a shutdown waits for it.
+    private static let sliceMax: Int32 = 4000
+
     private var topics: [(name: String, handle: OpaquePointer)] = []
     private var watch: LeaderWatch
     /// Partitions that the caller knows: told by a lookup, by an event, or assigned.
@@ -126,6 +129,26 @@ final class LookupThread {
         }
     }
 
+    /// Asks about partitions in slices, as ``ask(_:deadline:doing:)`` does; they grow, for brokers that are slow.
+    private func answered(
+        deadline: Int64, doing action: String, _ partitions: [TopicPartition], offset: Int64,
+        _ question: (UnsafeMutablePointer<rd_kafka_topic_partition_list_t>, Int32) -> rd_kafka_resp_err_t
+    ) throws(KafkaError) -> PartitionList {
+        var slice: Int32 = 1000
+        while true {
+            let timeout = try LookupThread.remaining(deadline, doing: action)
+            // A list of its own for each: an answer in part may have changed it.
+            let list = PartitionList(partitions, offset: offset)
+            let error = question(list.list, min(timeout, slice))
+            if error == RD_KAFKA_RESP_ERR_NO_ERROR { return list }
+            let mayCome = [RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE].contains(error)
+            guard mayCome, timeout > slice, core.lookups.isOpen else {
+                throw LookupThread.failure(error, doing: action)
+            }
+            slice = min(slice * 2, LookupThread.sliceMax)
+        }
+    }
+
     /// Where all topics are missing, that is an error; else a topic may still be made later, and is only told once.
     private func report(_ problems: [String], isAnyFound: Bool) throws(KafkaError) {
         guard isAnyFound else { throw KafkaError(.unknownTopic, problems.joined(separator: "; ")) }
@@ -153,10 +176,9 @@ final class LookupThread {
     {
         guard !partitions.isEmpty else { return [:] }
         let action = "asking for the offsets of \(partitions.count) partitions"
-        let list = PartitionList(partitions, offset: logical)
-        let timeout = try LookupThread.remaining(deadline, doing: action)
-        let error = rd_kafka_offsets_for_times(client, list.list, timeout)
-        guard error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw LookupThread.failure(error, doing: action) }
+        let list = try answered(deadline: deadline, doing: action, partitions, offset: logical) {
+            rd_kafka_offsets_for_times(client, $0, $1)
+        }
         var result: [TopicPartition: Int64] = [:]
         for entry in list.entries() {
             guard entry.error == RD_KAFKA_RESP_ERR_NO_ERROR else {
@@ -170,9 +192,9 @@ final class LookupThread {
     private func committed(deadline: Int64) throws(KafkaError) -> [TopicPartition: Int64] {
         let action = "asking for the committed offsets of the group"
         let found = try metadata(deadline: deadline)
-        let list = PartitionList(found, offset: Int64(RD_KAFKA_OFFSET_INVALID))
-        let error = rd_kafka_committed(client, list.list, try LookupThread.remaining(deadline, doing: action))
-        guard error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw LookupThread.failure(error, doing: action) }
+        let list = try answered(deadline: deadline, doing: action, found, offset: Int64(RD_KAFKA_OFFSET_INVALID)) {
+            rd_kafka_committed(client, $0, $1)
+        }
         var result: [TopicPartition: Int64] = [:]
         for entry in list.entries() {
             guard entry.error == RD_KAFKA_RESP_ERR_NO_ERROR else {

@@ -58,7 +58,6 @@ final class ProducerCore: ClientObserver {
         var byteCount = 0
         var roomWaiters: [(id: Int, continuation: CheckedContinuation<Void, any Error>)] = []
         var emptyWaiters: [Int: CheckedContinuation<Bool, Never>] = [:]
-        var stopWaiters: [Int: CheckedContinuation<Void, Never>] = [:]
         var waiterNumber = 0
         var isRefusing = false
         var isStopping = false
@@ -75,6 +74,8 @@ final class ProducerCore: ClientObserver {
 
     let configuration: KafkaConfiguration
     let handle: ClientHandle
+    /// Open when the thread has destroyed the client.
+    let stopLatch = StopLatch()
     private let logger: Logger
     private let context: ClientContext
     private let state = Mutex(State())
@@ -217,26 +218,6 @@ final class ProducerCore: ClientObserver {
         handle.wake()
     }
 
-    func waitUntilStopped(timeout: Duration) async {
-        let id = state.withLock { state in
-            state.waiterNumber += 1
-            return state.waiterNumber
-        }
-        // A task of its own: it must be able to end while the thread, which may hang in librdkafka, does not.
-        let watchdog = Task.detached {
-            try? await ContinuousClock().sleep(for: timeout)
-            self.state.withLock { $0.stopWaiters.removeValue(forKey: id) }?.resume()
-        }
-        await withCheckedContinuation { continuation in
-            let isStopped = state.withLock { state in
-                if !state.isStopped { state.stopWaiters[id] = continuation }
-                return state.isStopped
-            }
-            if isStopped { continuation.resume() }
-        }
-        watchdog.cancel()
-    }
-
     // MARK: The thread
 
     func run() {
@@ -257,22 +238,21 @@ final class ProducerCore: ClientObserver {
     }
 
     private func stopped() {
-        let (entries, empty, waiters) = state.withLock { state in
+        let (entries, empty) = state.withLock { state in
             state.isStopped = true
             defer {
                 state.entries = [:]
                 state.byteCount = 0
                 state.emptyWaiters = [:]
-                state.stopWaiters = [:]
             }
-            return (Array(state.entries.values), Array(state.emptyWaiters.values), Array(state.stopWaiters.values))
+            return (Array(state.entries.values), Array(state.emptyWaiters.values))
         }
         for entry in entries {
             let failure = KafkaError(.shutDown, "the Kafka producer was shut down")
             entry.group.settle(entry.index, DeliveryReport(result: .failure(failure), isAmbiguous: true))
         }
         for waiter in empty { waiter.resume(returning: true) }
-        for waiter in waiters { waiter.resume() }
+        stopLatch.open()
     }
 
     // MARK: Deliveries

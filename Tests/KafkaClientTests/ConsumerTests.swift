@@ -180,6 +180,19 @@ struct ConsumerTests {
         await consumer.shutdown()
     }
 
+    @Test func `a shutdown ends a question about offsets that the broker does not answer`() async throws {
+        let world = try World(topics: ["orders": 1])
+        let consumer = try world.consumer(["orders"])
+        _ = try await consumer.partitions(within: .seconds(10))
+        for _ in 0..<8 { try world.cluster.pushDelay(.seconds(60), nil, for: .listOffsets, broker: 1) }
+        let question = Task { try await consumer.partitions(within: .seconds(60)) }
+        // The lookup thread is idle and takes it at once.
+        for _ in 0..<1000 { await Task.yield() }
+        await consumer.shutdown()
+        #expect(await consumer.core.stopLatch.wait(atMost: .seconds(15)))
+        await #expect(throws: KafkaError.self) { try await question.value }
+    }
+
     @Test func `a fatal error ends the consumer with its reason`() async throws {
         let world = try World(topics: ["orders": 1])
         let consumer = try world.consumer(["orders"])
@@ -206,9 +219,9 @@ struct ConsumerTests {
         for case .batch(let batch) in consume events { held.append(batch) }
         await consumer.shutdown()
         #expect(held.flatMap(\.received).map(\.value) == Array(repeating: [UInt8](repeating: 120, count: 10), count: 3))
-        #expect(await !consumer.core.waitUntilStopped(timeout: .zero))
+        #expect(await !consumer.core.stopLatch.wait(atMost: .zero))
         held = []
-        #expect(await consumer.core.waitUntilStopped(timeout: .seconds(10)))
+        #expect(await consumer.core.stopLatch.wait(atMost: .seconds(10)))
         #expect(try await consumer.next() == nil)
     }
 
@@ -229,6 +242,6 @@ struct ConsumerTests {
         let core = try #require(consumer?.core)
         consumer = nil
         #expect(consumer == nil)
-        #expect(await core.waitUntilStopped(timeout: .seconds(10)))
+        #expect(await core.stopLatch.wait(atMost: .seconds(10)))
     }
 }
