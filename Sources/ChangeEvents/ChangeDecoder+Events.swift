@@ -23,12 +23,12 @@ extension ChangeDecoder {
         convert(facts.before, shape, columnRules, batch.arena)
         convert(facts.after, shape, columnRules, batch.arena)
         if facts.beforeMayBeKeyOnly, let before = facts.before { blurKeyOnly(before, shape, table) }
+        let (time, isAhead) = commitTime(facts.time, context.message)
         var event = ChangeEvent(
             table: Int32(table), kind: facts.kind, messageIndex: context.messageIndex, ordinal: context.ordinal,
             epoch: traits[table].epoch, version: facts.version,
-            commitTime: commitTime(facts.time, context.message), partitionIndex: context.message.partitionIndex,
-            offset: context.message.offset)
-        if event.commitTime != facts.time ?? event.commitTime {
+            commitTime: time, partitionIndex: context.message.partitionIndex, offset: context.message.offset)
+        if isAhead {
             event.flags.insert(.timeAhead)
             batch.timeAheadCount += 1
         }
@@ -114,12 +114,23 @@ extension ChangeDecoder {
         RowKeyText.make(image, catalog.tables[table].layout.rowKeySlots, arena)
     }
 
-    private func commitTime(_ time: Timestamp?, _ message: RawMessage) -> Timestamp {
+    /// The commit time of a message, and whether another time had to stand in for what it says.
+    func commitTime(_ time: Timestamp?, _ message: RawMessage) -> (time: Timestamp, isAhead: Bool) {
         let kafka = Timestamp(milliseconds: max(message.timestamp, 0))
-        guard let time else { return kafka }
-        let isAhead =
-            message.timestamp > 0 && time.milliseconds > kafka.milliseconds + ChangeDecoder.timeAheadMaxMilliseconds
-        return isAhead ? kafka : time
+        var taken = time ?? kafka
+        var isAhead = false
+        if message.timestamp > 0, taken > kafka,
+            // Any two numbers may have come.
+            UInt64(bitPattern: taken.milliseconds &- kafka.milliseconds) > ChangeDecoder.timeAheadMaxMilliseconds
+        {
+            taken = kafka
+            isAhead = true
+        }
+        if let commitTimeMax, taken > commitTimeMax {
+            taken = commitTimeMax
+            isAhead = true
+        }
+        return (taken, isAhead)
     }
 
     private func convert(

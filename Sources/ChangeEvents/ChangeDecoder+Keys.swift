@@ -32,11 +32,15 @@ extension ChangeDecoder {
             throw failure("a tombstone on a topic that carries several tables")
         }
         let table = topics[topic].tables[0]
-        let event = ChangeEvent(
+        let (time, isAhead) = commitTime(nil, message)
+        var event = ChangeEvent(
             table: Int32(table), kind: .delete, messageIndex: Int32(index), ordinal: 0,
             epoch: catalog.tables[table].declaration.epoch, version: message.offset,
-            commitTime: Timestamp(milliseconds: max(message.timestamp, 0)), partitionIndex: message.partitionIndex,
-            offset: message.offset)
+            commitTime: time, partitionIndex: message.partitionIndex, offset: message.offset)
+        if isAhead {
+            event.flags.insert(.timeAhead)
+            batch.timeAheadCount += 1
+        }
         try appendKeyOnlyDelete(event, message, table, batch)
     }
 

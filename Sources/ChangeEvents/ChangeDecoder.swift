@@ -25,6 +25,10 @@ public struct ChangeDecoder {
     /// How far a commit time may be ahead of the Kafka time before that stands in for it, in milliseconds.
     public static let timeAheadMaxMilliseconds: Int64 = 300_000
 
+    /// A commit time above it, and a Kafka time too, is replaced by it; nil: none is. Live it is the wall clock and
+    /// ``timeAheadMaxMilliseconds``, so that no message can set a table's clock for good.
+    public var commitTimeMax: Timestamp?
+
     let catalog: TableCatalog
     let parser: JSONParser
     /// For JSON inside strings: message keys, JSON columns that come as text.

@@ -43,7 +43,8 @@ public struct ChangeEvent: Sendable {
         /// Makes flags of their bits.
         @inlinable
         public init(rawValue: UInt8) { self.rawValue = rawValue }
-        /// The commit time was more than 5 minutes ahead of the Kafka time, which stands in for it.
+        /// The commit time was more than 5 minutes ahead of the Kafka time or of the wall clock; another stands in for
+        /// it.
         public static let timeAhead = Flags(rawValue: 1)
         /// Older than the newest row of its key, judged because the table says `late: accept`.
         public static let late = Flags(rawValue: 2)
