@@ -164,6 +164,16 @@ public final class ScriptedEventSource: EventSource {
         }
     }
 
+    /// Takes a partition away, as when its topic is deleted; who reads it hears nothing of it.
+    public func remove(_ partition: TopicPartition) { state.withLock { $0.partitions[partition] = nil } }
+
+    /// Forgets messages that were not read yet: reading of the partition stands still, and its reader is told.
+    public func overtake(_ partition: TopicPartition, below offset: Int64) {
+        drop(partition, below: offset)
+        state.withLock { $0.partitions[partition]?.position = nil }
+        report(.offsetOutOfRange(partition, reason: "the oldest offset is \(offset)"))
+    }
+
     /// Reports an event out of turn, such as new partitions.
     public func report(_ event: SourceEvent) {
         let waiter = state.withLock { state in
@@ -232,8 +242,13 @@ public final class ScriptedEventSource: EventSource {
                 return state.isEnded ? .some(nil) : .none
             }
             if let events { return events }
-            // The next reader, as after a restart, finds the source as it is.
-            if Task.isCancelled { return nil }
+            if Task.isCancelled {
+                // A reader takes its assignment along: the next one, as after a restart, begins with none.
+                state.withLock { state in
+                    for partition in state.partitions.keys { state.partitions[partition]?.position = nil }
+                }
+                return nil
+            }
             await wait()
         }
     }

@@ -31,11 +31,13 @@ public enum SourceEvent: Sendable {
     case newPartitions([TopicPartition])
     /// The wanted offset is not there any more; the partition stands still until it is assigned anew.
     case offsetOutOfRange(TopicPartition, reason: String)
-    /// Something that passes by itself or that an operator has to look at; reading goes on.
+    /// Something that passes by itself or that an operator has to look at, in words for people; reading goes on.
     case problem(String)
 }
 
 /// Where events come from: Kafka in production, a script in tests.
+///
+/// A question may be answered late or never: whoever stops meanwhile does not wait for its answer.
 public protocol EventSource: Sendable {
     /// All partitions of the configured topics with the offsets they hold.
     func partitions() async throws -> [PartitionRange]

@@ -7,6 +7,9 @@ extension Worker {
     /// Decodes and admits a batch into the state's change batch.
     func decode(_ raw: RawBatch, _ state: inout WorkerState<D>) {
         state.batch.reset()
+        state.decoder.commitTimeMax =
+            configuration.clockMode == .wall
+            ? clock.now().adding(milliseconds: ChangeDecoder.timeAheadMaxMilliseconds) : nil
         state.decoder.decode(raw, into: state.batch)
         state.memory.admit(state.batch)
     }
@@ -44,16 +47,17 @@ extension Worker {
         var newest: [Int64] = []
         let stride = raw.partitions.count
         newest = Array(repeating: .min, count: stride * state.clocks.count)
-        var versions = Array(repeating: Int64.min, count: stride)
+        var versions = newest
         for event in state.batch.events where event.partitionIndex >= 0 {
             let index = Int(event.table) * stride + Int(event.partitionIndex)
             newest[index] = max(newest[index], event.commitTime.milliseconds)
-            let partition = Int(event.partitionIndex)
-            versions[partition] = max(versions[partition], event.version)
+            versions[index] = max(versions[index], event.version)
         }
         for (index, partition) in raw.partitions.enumerated() {
-            let known = state.progress[partition]?.newestVersion ?? .min
-            state.progress[partition] = (max(known, versions[index]), false)
+            var progress = state.progress[partition] ?? PartitionProgress()
+            progress.isAtEnd = false
+            for table in state.tables(of: partition) { progress.judged(versions[table * stride + index], of: table) }
+            state.progress[partition] = progress
         }
         for table in state.clocks.indices {
             state.clocks[table].observe(
@@ -121,10 +125,11 @@ extension Worker {
         guard state.isBootstrap else { return }
         let passed = state.passed
         state.bootstrapEnds = state.bootstrapEnds.filter { (passed[$0.key] ?? 0) < $0.value }
-        guard !state.isBootstrap else { return }
+        guard state.bootstrapEnds.isEmpty else { return }
         // What was due by the rows read so far fired while bootstrapping.
         var context = state.context(now: clock.now())
         context.isBootstrap = true
+        state.isBootstrap = false
         state.pending.add(state.decider.advance(context: context))
         let key = MetaKeys(worker: configuration.name).bootstrapEnds
         state.pending.add(
@@ -202,7 +207,11 @@ extension Worker {
         let catalog = state.decider.catalog
         let clocks = Dictionary(
             zip(state.tableNames, state.clocks), uniquingKeysWith: { first, _ in first })
+        let names = state.tableNames
         state.tableNames = catalog.tables.map(\.name)
+        for partition in state.progress.keys {
+            state.progress[partition]?.rename { catalog.index(of: names[$0]) }
+        }
         state.memory = try RowMemory(catalog: catalog, restoring: state.memory.checkpoint())
         let formats = state.decoder.detectedFormats
         state.decoder = ChangeDecoder(catalog: catalog)

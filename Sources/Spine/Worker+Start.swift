@@ -43,30 +43,18 @@ extension Worker {
         state.generation += 1
         state.isAssigned = false
         do {
-            try await source.assign(offsets, generation: state.generation)
+            try await unlessStopped { [source, generation = state.generation] in
+                try await source.assign(offsets, generation: generation)
+            }
+        } catch let error as WorkerError where error.code == .stopped {
+            throw error
         } catch {
             throw WorkerError(.source, "assigning partitions failed: \(error)")
         }
     }
 
-    /// What Kafka holds, and where a first start could begin.
-    private func askSource() async throws -> (
-        ranges: [PartitionRange], committed: [TopicPartition: Int64], atTimestamp: [TopicPartition: Int64]
-    ) {
-        let hasStored = try store.read { try !$0.offsets().isEmpty }
-        do {
-            let ranges = try await source.partitions()
-            guard !hasStored else { return (ranges, [:], [:]) }
-            let committed = try await source.committedOffsets()
-            guard case .timestamp(let time)? = configuration.start.position else { return (ranges, committed, [:]) }
-            return (ranges, committed, try await source.offsets(at: time))
-        } catch {
-            throw WorkerError(.source, "Kafka could not be asked for partitions and offsets: \(error)")
-        }
-    }
-
     private func gatherFacts(_ state: inout WorkerState<D>) async throws -> StartFacts {
-        let (ranges, committed, atTimestamp) = try await askSource()
+        let answers = try await askSource()
         let keys = MetaKeys(worker: configuration.name)
         let name = configuration.name
         let fresh = state.decider
@@ -125,34 +113,40 @@ extension Worker {
                 state.storedNewest[index] = newest
             }
         }
-        for range in ranges { state.add(range.partition) }
+        for range in answers.ranges { state.add(range.partition) }
         state.submitted = stored.offsets
-        let present = Set(ranges.map(\.partition))
+        let present = Set(answers.ranges.map(\.partition))
+        // Partitions that are gone cannot be passed any more; where none is left, the first round ends bootstrapping.
         state.bootstrapEnds = stored.bootstrapEnds.filter { present.contains($0.key) }
+        state.isBootstrap = !stored.bootstrapEnds.isEmpty
         state.firstRead = stored.firstRead
         return StartFacts(
-            stored: stored.offsets, checkpoint: stored.checkpoint, firstRead: stored.firstRead, ranges: ranges,
-            committed: committed, atTimestamp: atTimestamp, isRestored: stored.isRestored)
+            stored: stored.offsets, checkpoint: stored.checkpoint, firstRead: stored.firstRead,
+            ranges: answers.ranges, committed: answers.committed, atTimestamp: answers.atTimestamp,
+            isRestored: stored.isRestored)
     }
 
     /// Makes the first start durable: where each partition is first read, where bootstrapping ends, first offsets.
     private func storePlan(_ plan: StartPlan, facts: StartFacts, _ state: inout WorkerState<D>) async throws {
         var firstRead = facts.firstRead
         for (partition, offset) in plan.judge where facts.stored[partition] == nil { firstRead[partition] = offset }
-        if !plan.bootstrapEnds.isEmpty { state.bootstrapEnds = plan.bootstrapEnds }
+        if !plan.bootstrapEnds.isEmpty {
+            state.bootstrapEnds = plan.bootstrapEnds
+            state.isBootstrap = true
+        }
         state.firstRead = firstRead
         let moved = plan.judge.filter { facts.stored[$0.key] != $0.value }
         guard !moved.isEmpty || facts.isRestored else { return }
         let keys = MetaKeys(worker: configuration.name)
         let first = OffsetMap.encode(firstRead)
-        let ends = OffsetMap.encode(state.bootstrapEnds)
+        let ends = plan.bootstrapEnds.isEmpty ? nil : OffsetMap.encode(plan.bootstrapEnds)
         do {
-            try await store.write(byteCount: first.count + ends.count) { transaction in
+            try await store.write(byteCount: first.count + (ends?.count ?? 0)) { transaction in
                 for (partition, offset) in moved {
                     try transaction.resetOffset(topic: partition.topic, partition: partition.partition, next: offset)
                 }
                 try transaction.setMeta(keys.firstRead, first)
-                try transaction.setMeta(keys.bootstrapEnds, ends)
+                if let ends { try transaction.setMeta(keys.bootstrapEnds, ends) }
                 try transaction.setMeta(StoreMetaKey.restoredAt, nil)
             }
         } catch {
@@ -170,19 +164,32 @@ extension Worker {
         state.next = open
         try await assign(open, &state)
         while !open.isEmpty {
-            for item in await mailbox.take(until: nil, clock: clock) {
-                switch item {
-                case .events(let events):
-                    for event in events { try replay(event, until: plan.judge, &open, &state) }
-                case .sourceEnded(let error):
-                    throw WorkerError(
-                        .source, "the event source ended while memory was rebuilt: \(error.map { "\($0)" } ?? "")")
-                case .stop: throw WorkerError(.stopped, "stopped while row memory was rebuilt")
-                case .command, .replay, .factsWait, .commitFailed: state.deferred.append(item)
+            let items = await mailbox.take(until: nil, clock: clock)
+            for (index, item) in items.enumerated() {
+                do {
+                    try replay(item, until: plan.judge, &open, &state)
+                } catch {
+                    // What came behind is carried out after another start, or told that there is none.
+                    state.deferred += items[(index + 1)...].filter { !$0.isFromSource }
+                    throw error
                 }
             }
         }
         state.memory.endReplay()
+    }
+
+    private func replay(
+        _ item: Item, until judge: [TopicPartition: Int64], _ open: inout [TopicPartition: Int64],
+        _ state: inout WorkerState<D>
+    ) throws {
+        switch item {
+        case .events(let events): for event in events { try replay(event, until: judge, &open, &state) }
+        case .sourceEnded(let error):
+            throw WorkerError(
+                .source, "the event source ended while memory was rebuilt: \(error.map { "\($0)" } ?? "")")
+        case .stop: throw WorkerError(.stopped, "stopped while row memory was rebuilt")
+        case .command, .replay, .factsWait, .commitFailed: state.deferred.append(item)
+        }
     }
 
     private func replay(
@@ -230,7 +237,12 @@ extension Worker {
         await state.inFlight.waitUntil(unitsMax: 0, bytesMax: 0)
         if state.inFlight.failure != nil { throw failure(of: state) }
         let lows: [PartitionRange]
-        do { lows = try await source.partitions() } catch {
+        do {
+            lows = try await unlessStopped { [source] in try await source.partitions() }
+        } catch let error as WorkerError where error.code == .stopped {
+            // The stop itself is on its way; it ends the worker in order.
+            return
+        } catch {
             logger.warning("Kafka could not be asked for new partitions", metadata: ["error": "\(error)"])
             state.retryNewAt = clock.now().adding(.seconds(5))
             return

@@ -27,7 +27,8 @@ public final class Worker<D: Decider>: Sendable {
     let logger: Logger
     let mailbox = Mailbox<Item>()
     private let inbox = FactInbox()
-    private let stopSignal = StopSignal()
+    let stopSignal = StopSignal()
+    let trouble = SourceTrouble()
     /// Called after a commit that added outbox rows, on the store's thread; must be quick.
     let onOutboxRows: @Sendable () -> Void
     private let makeDecider: @Sendable () throws -> D
@@ -99,15 +100,6 @@ public final class Worker<D: Decider>: Sendable {
             }
         } onCancel: {
             stop()
-        }
-    }
-
-    private func pump() async {
-        do {
-            while let events = try await source.next() { await mailbox.deliver(.events(events)) }
-            mailbox.post(.sourceEnded(nil))
-        } catch {
-            mailbox.post(.sourceEnded(error))
         }
     }
 
@@ -205,7 +197,7 @@ public final class Worker<D: Decider>: Sendable {
                     component: "partition", subject: partition.description, isHealthy: false,
                     detail: "the next offset is not in Kafka any more (\(reason)); the partition stands still. "
                         + "Restart with --accept-gap to go on at the oldest offset"))
-        case .problem(let text): logger.warning("event source", metadata: ["problem": "\(text)"])
+        case .problem: break
         }
     }
 
@@ -263,7 +255,7 @@ public final class Worker<D: Decider>: Sendable {
         }
     }
 
-    private func sleepUnlessStopped(_ duration: Duration) async {
+    func sleepUnlessStopped(_ duration: Duration) async {
         let deadline = clock.now().adding(duration)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { try? await self.clock.sleep(until: deadline) }
@@ -289,7 +281,7 @@ public final class Worker<D: Decider>: Sendable {
 
 extension Worker.Item {
     /// What the source said; an item of an older assignment is worth nothing after a new start.
-    fileprivate var isFromSource: Bool {
+    var isFromSource: Bool {
         if case .events = self { true } else { false }
     }
 

@@ -15,7 +15,8 @@ public struct WorkerConfiguration: Sendable {
     public var checkpointEventsMax: Int
     /// … or so long after the last checkpoint, when anything was read.
     public var checkpointInterval: Duration
-    /// Waits between probes of a store that cannot be written, doubling from the first to the last.
+    /// Waits between probes of a store that cannot be written, and between questions that Kafka did not answer,
+    /// doubling from the first to the last.
     public var probeIntervals: ClosedRange<Duration>
 
     /// Says the limits and choices of a worker.

@@ -25,6 +25,27 @@ struct PendingUnit {
     }
 }
 
+/// What is judged of a partition: versions are those of one table, and a topic may carry several.
+struct PartitionProgress {
+    /// Everything in it was judged.
+    var isAtEnd = false
+    private var newest: [Int: Int64] = [:]
+
+    /// The newest version of a table that was judged; `Int64.min` for none.
+    func newestVersion(of table: Int) -> Int64 { newest[table] ?? .min }
+
+    mutating func judged(_ version: Int64, of table: Int) {
+        if version > newestVersion(of: table) { newest[table] = version }
+    }
+
+    /// Another catalog has other indexes for its tables.
+    mutating func rename(_ index: (Int) -> Int?) {
+        var renamed: [Int: Int64] = [:]
+        for (table, version) in newest { if let now = index(table) { renamed[now] = version } }
+        newest = renamed
+    }
+}
+
 /// Everything the loop's task owns: the top of the stack of overlays.
 struct WorkerState<D: Decider> {
     var decider: D
@@ -47,14 +68,15 @@ struct WorkerState<D: Decider> {
     var submitted: [TopicPartition: Int64] = [:]
     /// How far a partition is known to be read: `next`, or its end where only gaps follow.
     var passed: [TopicPartition: Int64] = [:]
-    /// Per partition the newest version that was judged, and whether everything in it was.
-    var progress: [TopicPartition: (newestVersion: Int64, isAtEnd: Bool)] = [:]
+    var progress: [TopicPartition: PartitionProgress] = [:]
     var topicTables: [String: [Int]] = [:]
     /// Formats found so far, as last handed to the store.
     var storedFormats: [String: EventFormat] = [:]
     /// Partitions whose leader answers.
     var live: Set<TopicPartition> = []
     private var liveToldAt: Timestamp = .distantPast
+    /// Bootstrapping began and did not end; its end may be due because its last partitions are gone.
+    var isBootstrap = false
     var bootstrapEnds: [TopicPartition: Int64] = [:]
     var pending = PendingUnit()
     var chain = WriteChain()
@@ -128,8 +150,6 @@ struct WorkerState<D: Decider> {
         }
     }
 
-    var isBootstrap: Bool { !bootstrapEnds.isEmpty }
-
     /// The tables that a partition carries; known for every partition that was added.
     func tables(of partition: TopicPartition) -> [Int] { topicTables[partition.topic] ?? [] }
 
@@ -191,7 +211,7 @@ struct WorkerState<D: Decider> {
         topicTables[partition.topic] = tables
         for table in tables { clocks[table].add(partition) }
         // Until it was read, a hold must not end: the partition may bring a row at or below the deleted version.
-        if progress[partition] == nil { progress[partition] = (.min, false) }
+        if progress[partition] == nil { progress[partition] = PartitionProgress() }
     }
 
     func context(now: Timestamp) -> DecisionContext {
@@ -205,7 +225,7 @@ struct WorkerState<D: Decider> {
         var floors = clocks.map { _ in Int64.max }
         for (partition, progress) in progress where !progress.isAtEnd {
             for table in tables(of: partition) {
-                floors[table] = min(floors[table], progress.newestVersion)
+                floors[table] = min(floors[table], progress.newestVersion(of: table))
             }
         }
         return floors
@@ -237,7 +257,7 @@ struct WorkerState<D: Decider> {
         guard next[partition] != nil else { return }
         passed[partition] = max(passed[partition] ?? 0, offset)
         live.insert(partition)
-        if (next[partition] ?? 0) <= offset { progress[partition, default: (.min, false)].isAtEnd = true }
+        if (next[partition] ?? 0) <= offset { progress[partition, default: PartitionProgress()].isAtEnd = true }
         for table in tables(of: partition) {
             clocks[table].partitionAtEnd(partition, wall: now)
         }

@@ -219,6 +219,37 @@ private final class Flag: Sendable {
         await sink.stop()
     }
 
+    @Test func `without Kafka a start waits and says why, and begins when brokers answer`() async throws {
+        let folder = try Workspace()
+        let cluster = try MockCluster(brokerCount: 1)
+        defer { cluster.shutdown() }
+        try prepare(folder, cluster)
+        try cluster.setBrokerDown(nil)
+        let service = try start(folder)
+        try await service.wait(for: "waiting for Kafka")
+        #expect(service.log.contains("Connection refused"), "\(service.log)")
+        #expect(service.count(of: "worker started") == 0)
+        try cluster.setBrokerUp(nil)
+        try await service.wait(for: "worker started")
+        service.send(SIGTERM)
+        #expect(await service.waitForExit() == 0, "\(service.log)")
+    }
+
+    @Test func `SIGTERM ends a start that waits for Kafka within 10 s`() async throws {
+        let folder = try Workspace()
+        let cluster = try MockCluster(brokerCount: 1)
+        defer { cluster.shutdown() }
+        try prepare(folder, cluster)
+        try cluster.setBrokerDown(nil)
+        let clock = SystemWallClock()
+        let service = try start(folder)
+        try await service.wait(for: "waiting for Kafka")
+        let asked = clock.now()
+        service.send(SIGTERM)
+        #expect(await service.waitForExit() == 0, "\(service.log)")
+        #expect(clock.now().milliseconds(since: asked) < 10_000)
+    }
+
     @Test func `a service that hangs is told apart from one that is down`() async throws {
         let folder = try Workspace()
         let cluster = try MockCluster(brokerCount: 1)

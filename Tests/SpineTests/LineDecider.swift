@@ -9,6 +9,8 @@ import Store
 struct LineDecider: Decider {
     enum Command: Sendable {
         case say(String)
+        /// Answers with what decisions are made with.
+        case context
         /// As a reload: the memory is checkpointed and the stream decoded anew.
         case reload(TableCatalog, hashes: [String: String])
     }
@@ -92,11 +94,14 @@ struct LineDecider: Decider {
         switch command {
         case .say(let text):
             return (write(["said \(text)"]), "rows \(rowCount)")
+        case .context:
+            let clocks = context.tableClocks.map { $0.map { "\($0.milliseconds(since: Stage.start) / 1000)" } ?? "-" }
+            return (nil, "clocks \(clocks.joined(separator: " ")) floors \(context.versionFloors)")
         case .reload(let catalog, let hashes):
             self.catalog = catalog
             catalogVersion += 1
             ruleHashes = hashes
-            return (write(["reloaded"]), "floors \(context.versionFloors)")
+            return (write(["reloaded"]), "reloaded")
         }
     }
 

@@ -32,6 +32,7 @@ final class Stage: Sendable {
     let source: ScriptedEventSource
     let clock = TestClock(Stage.start)
     let registry = MetricsRegistry()
+    let log = RecordedLog()
     private let box = Mutex(Settings())
 
     init(partitions: [TopicPartition] = [t0], batchMax: Int = 100) {
@@ -153,8 +154,7 @@ final class Stage: Sendable {
 
     private func makeWorker(_ source: any EventSource, _ store: FaultyStore) -> Worker<LineDecider> {
         let settings = settings
-        var logger = Logger(label: "test")
-        logger.logLevel = .critical
+        let logger = Logger(label: "test") { [log] _ in log.handler }
         return Worker(
             configuration: WorkerConfiguration(
                 name: "lines",
@@ -166,6 +166,30 @@ final class Stage: Sendable {
             source: source, store: store, clock: clock, registry: registry, logger: logger, onOutboxRows: {},
             makeDecider: { LineDecider(catalog: settings.catalog, hashes: settings.hashes) })
     }
+}
+
+/// What a worker logs from level notice on.
+final class RecordedLog: Sendable {
+    private struct Handler: LogHandler {
+        let log: RecordedLog
+        var metadata: Logger.Metadata = [:]
+        var logLevel: Logger.Level = .notice
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            log.list.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
+        }
+    }
+
+    private let list = Mutex<[String]>([])
+
+    var handler: any LogHandler { Handler(log: self) }
+
+    func lines(_ part: String) -> [String] { list.withLock { $0.filter { $0.contains(part) } } }
 }
 
 /// Why a worker ended.
