@@ -1,7 +1,6 @@
-import Core
+import Crypto
 
-/// What the rows of a crash run must lead to, worked out by a plain state machine that shares nothing with the router
-/// but the way a fingerprint is computed.
+/// What the rows of a crash run must lead to, worked out by a plain state machine that shares no code with the router.
 struct CrashOracle {
     /// One time an alert fired: whom it was for, and whether it ended.
     struct Episode: Hashable {
@@ -113,10 +112,19 @@ struct CrashOracle {
 }
 
 extension CrashOracle.Episode {
-    /// The incident key that cards carry.
+    /// The incident key that cards carry, from its definition and not by the router's code: SHA-256 over the rule's
+    /// name, the number of key columns, their names and their texts, each behind its length in four bytes, highest
+    /// first; in hexadecimal, a dash, the episode.
     var incidentKey: String {
         let column = rule == "line-defects" ? "line" : "unit_id"
-        let fingerprint = Fingerprint(rule: rule, keyColumns: [column], keyTexts: [key])
-        return IncidentKey(fingerprint: fingerprint, episode: UInt32(number)).description
+        var bytes: [UInt8] = []
+        for text in [rule, "1", column, key] {
+            let length = text.utf8.count
+            bytes += [24, 16, 8, 0].map { UInt8(length >> $0 & 255) }
+            bytes += text.utf8
+        }
+        let digits = Array("0123456789abcdef")
+        let digest = SHA256.hash(data: bytes).flatMap { [digits[Int($0) / 16], digits[Int($0) % 16]] }
+        return String(digest) + "-\(number)"
     }
 }

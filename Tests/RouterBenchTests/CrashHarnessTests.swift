@@ -56,3 +56,13 @@ struct CrashHarnessTests {
         }
     }
 }
+
+@Suite struct CrashOracleTests {
+    @Test func `the oracle shares no code with what it judges`() throws {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("Sources/RouterBench/CrashOracle.swift")
+        let imports = try String(contentsOf: file, encoding: .utf8).split(separator: "\n")
+            .filter { $0.hasPrefix("import ") || $0.contains("al import ") || $0.contains("@testable ") }
+        #expect(imports == ["import Crypto"])
+    }
+}
