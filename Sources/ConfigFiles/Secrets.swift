@@ -146,7 +146,7 @@ public struct SecretResolver: Sendable {
         SecretResolver(
             environment: { ProcessInfo.processInfo.environment[$0] },
             readFile: { path in
-                let full = path.hasPrefix("/") ? path : baseDirectory + "/" + path
+                let full = path.hasPrefix("/") || baseDirectory == "." ? path : baseDirectory + "/" + path
                 do throws(FileBytes.Failure) {
                     return try FileBytes.read(path: full, countMax: fileByteCountMax)
                 } catch {

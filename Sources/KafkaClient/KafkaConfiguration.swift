@@ -1,5 +1,6 @@
 internal import CRdKafka
 internal import Core
+internal import Logging
 
 /// How to reach Kafka: librdkafka's properties, passed through and checked, over defaults that suit Azure Event Hubs.
 ///
@@ -224,6 +225,22 @@ extension KafkaConfiguration {
     /// User name and password for SASL PLAIN or SCRAM; empty where there are none.
     var credentials: (user: String, password: String) {
         (values["sasl.username"] ?? "", values["sasl.password"] ?? "")
+    }
+
+    /// Makes a consumer that knows no broker and drops it: finds what shows only when properties come together, such as
+    /// files of certificates that cannot be read. Nothing is connected.
+    ///
+    /// - Throws: ``KafkaError/Code/refusedProperty`` or ``KafkaError/Code/clientFailed`` with librdkafka's reason.
+    public func rehearse() throws(KafkaError) {
+        let isSecured = values["security.protocol"]?.uppercased().hasPrefix("SASL") ?? false
+        let mechanism = values["sasl.mechanism"] ?? values["sasl.mechanisms"] ?? "GSSAPI"
+        // Kerberos would run its login command.
+        if isSecured, mechanism.uppercased() == "GSSAPI" { return }
+        let alone = values.filter { !["bootstrap.servers", "metadata.broker.list"].contains($0.key) }
+        let configuration = try KafkaConfiguration(properties: alone, tokenSource: tokenSource)
+        let context = ClientContext(
+            logger: Logger(label: "") { _ in SwiftLogNoOpLogHandler() }, configuration: configuration)
+        try ClientHandle(.consumer, configuration, context).destroy()
     }
 
     /// Makes librdkafka's configuration object; the caller owns it.

@@ -50,6 +50,28 @@ public struct StoreLocation: Sendable, Equatable {
         try StoreLocation.makePrivateFolder(folder)
     }
 
+    /// Why no store could be made or written here, found without changing anything; nil where nothing speaks against it.
+    public func obstacle() -> StoreError? {
+        var status = stat()
+        var path = absoluteFolder
+        while stat(path, &status) != 0 {
+            guard errno == ENOENT || errno == ENOTDIR, let slash = path.lastIndex(of: "/") else {
+                return StoreError.system(errno, doing: "looking at \(path)")
+            }
+            path = slash == path.startIndex ? "/" : String(path[..<slash])
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            return StoreError(.notFound, "\(path) is no folder.", systemCode: nil)
+        }
+        if faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) != 0 {
+            return StoreError.system(errno, doing: "writing into \(path)")
+        }
+        for file in [lockPath, databasePath] where faccessat(AT_FDCWD, file, R_OK | W_OK, AT_EACCESS) != 0 {
+            if errno != ENOENT { return StoreError.system(errno, doing: "opening \(file)") }
+        }
+        return nil
+    }
+
     /// Makes a folder with mode 0700 and the folders above it.
     static func makePrivateFolder(_ path: String) throws {
         var status = stat()

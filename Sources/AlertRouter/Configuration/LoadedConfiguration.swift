@@ -1,10 +1,7 @@
 import AlertWorker
-import Channels
 import ConfigFiles
 import Core
 import Foundation
-import HTTPTransport
-import KafkaClient
 import RuleEngine
 import Store
 
@@ -41,10 +38,11 @@ struct LoadedConfiguration {
             receivers: configuration.receivers.map(\.name))
         loaded.diagnostics += rules.diagnostics
         loaded.sources.merge(rules.sources) { own, _ in own }
+        if secrets == .resolve, let problem = loaded.storeProblem { loaded.diagnostics.append(problem) }
         if secrets == .resolve {
             let missing = configuration.secretProblems(loaded.resolver, file: file.file)
             loaded.diagnostics += missing
-            if missing.isEmpty { loaded.diagnostics += configuration.valueProblems(loaded.resolver, file: file.file) }
+            if missing.isEmpty { loaded.diagnostics += ValueProblems(loaded: loaded, configuration: configuration).all }
         }
         let hasErrors = loaded.diagnostics.contains { $0.level == .error }
         loaded.rules = hasErrors ? nil : rules.rules
@@ -66,6 +64,15 @@ struct LoadedConfiguration {
     var storeLocation: StoreLocation {
         StoreLocation(
             folder: LoadedConfiguration.resolve(configuration?.storeFolder ?? "state", in: folder), name: "alert")
+    }
+
+    /// What would keep a store from being made or written.
+    private var storeProblem: Diagnostic? {
+        guard let configuration, let obstacle = storeLocation.obstacle() else { return nil }
+        return Diagnostic(
+            code: ProgramCode.unreadable, message: "the store cannot be written: \(obstacle.message)",
+            position: configuration.storePosition,
+            help: "store: names a folder that the service's user may write; it is made where it is missing")
     }
 
     /// The folder that relative paths in a file are relative to.
@@ -108,56 +115,5 @@ struct LoadedRules {
         return LoadedRules(
             rules: diagnostics.contains { $0.level == .error } ? nil : rules, diagnostics: diagnostics,
             sources: Dictionary(files.map { ($0.file, $0.source.text) }, uniquingKeysWith: { first, _ in first }))
-    }
-}
-
-extension RouterConfiguration {
-    /// Secrets that cannot be resolved.
-    func secretProblems(_ resolver: SecretResolver, file: String) -> [Diagnostic] {
-        var texts = kafka.properties.map(\.value) + receivers.flatMap(\.secrets)
-        if let secret = kafka.oauth?.clientSecret { texts.append(secret) }
-        if let url = heartbeat?.url { texts.append(url) }
-        return texts.compactMap { text in
-            do throws(SecretError) {
-                _ = try text.resolve(resolver)
-                return nil
-            } catch {
-                var diagnostic = error.diagnostic(file: file)
-                diagnostic.help = "secrets come from the service's environment (${env:NAME}) or a file (${file:path})"
-                return diagnostic
-            }
-        }
-    }
-
-    /// Values that can be judged only when their secrets are there: addresses and properties of librdkafka.
-    func valueProblems(_ resolver: SecretResolver, file: String) -> [Diagnostic] {
-        let top = SourcePosition(file: file, line: 1, column: 1)
-        func problem(_ code: String, _ message: String, _ position: SourcePosition?, _ length: Int) -> Diagnostic {
-            var diagnostic = Diagnostic(code: code, message: message, position: position ?? top)
-            diagnostic.length = length
-            return diagnostic
-        }
-        var problems: [Diagnostic] = []
-        for receiver in receivers {
-            guard case .teams(let teams) = receiver.settings, let text = teams.url else { continue }
-            do { _ = try TeamsReceiverConfiguration.address(try text.resolve(resolver)) } catch {
-                problems.append(problem(ProgramCode.address, "\(error)", text.position, 1))
-            }
-        }
-        if let text = heartbeat?.url {
-            do { _ = try HTTPURL(try text.resolve(resolver).reveal()) } catch {
-                problems.append(problem(ProgramCode.address, "\(error)", text.position, 1))
-            }
-        }
-        // The mechanism is judged together with 'oauth', when the client is made.
-        for (name, value) in kafka.properties where !["sasl.mechanism", "sasl.mechanisms"].contains(name.value) {
-            do {
-                _ = try KafkaConfiguration(properties: [name.value: try value.resolve(resolver).reveal()])
-            } catch {
-                let message = (error as? KafkaError)?.message ?? "\(error)"
-                problems.append(problem(ProgramCode.property, message, name.node.position, name.node.length))
-            }
-        }
-        return problems
     }
 }

@@ -2,6 +2,7 @@ import AlertWorker
 import Alerting
 import Channels
 import ConfigFiles
+import Core
 
 /// One receiver of the configuration: its name and its channel's settings.
 struct ReceiverConfiguration {
@@ -17,9 +18,12 @@ struct ReceiverConfiguration {
     var name: String
     /// Nil where the channel is missing or unknown, which is an error.
     var settings: Settings?
+    /// Where the file of authorities is named.
+    var authoritiesPosition: SourcePosition
 
     init(_ mapping: MappingReader) {
         name = mapping.requiredString("name", "The receiver's name, as rules write it in 'notify'.")
+        authoritiesPosition = mapping.position(of: "ca_file")
         let channel = mapping.requiredChoice(
             "channel", "What kind of receiver it is.", among: Channel.allCases.map { ($0.rawValue, $0) })
         if mapping.isDescribing {
@@ -41,6 +45,15 @@ struct ReceiverConfiguration {
         case .email(let email): [email.username, email.password].compactMap { $0 }
         case nil: []
         }
+    }
+
+    /// The mail server with secrets resolved; files are relative to a folder. Nil for other channels.
+    func mailServer(_ resolver: SecretResolver, in folder: String) throws(SecretError) -> SMTPConfiguration? {
+        guard case .email(var email) = settings else { return nil }
+        email.certificateAuthoritiesFile = email.certificateAuthoritiesFile.map {
+            LoadedConfiguration.resolve($0, in: folder)
+        }
+        return try email.server(resolver)
     }
 
     /// What has to be known of it when a notification is written.

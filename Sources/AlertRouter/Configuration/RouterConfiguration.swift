@@ -13,15 +13,17 @@ struct RouterConfiguration {
         /// Any property of librdkafka.
         var properties: [(key: ConfigText, value: SecretText)]
         var oauth: OAuth?
+        var position: SourcePosition
     }
 
     /// Where a token for SASL OAUTHBEARER comes from.
     struct OAuth {
-        var tokenFile: String?
-        var endpoint: String?
+        var tokenFile: ConfigText?
+        var endpoint: ConfigText?
         var clientId: String?
         var clientSecret: SecretText?
         var scope: String?
+        var position: SourcePosition
     }
 
     struct HTTPServer {
@@ -43,6 +45,7 @@ struct RouterConfiguration {
     }
 
     var storeFolder: String
+    var storePosition: SourcePosition
     var rulesFolder: String
     var start: StartPosition?
     var clockMode: TableClock.Mode
@@ -56,6 +59,7 @@ struct RouterConfiguration {
 
     init(_ mapping: MappingReader) {
         storeFolder = mapping.string("store", "Folder of the store; relative to this file.", default: "state")
+        storePosition = mapping.position(of: "store")
         rulesFolder = mapping.string("rules", "Folder of the rule files; relative to this file.", default: "rules")
         start = RouterConfiguration.start(mapping)
         clockMode =
@@ -64,7 +68,8 @@ struct RouterConfiguration {
                 among: [("live", TableClock.Mode.wall), ("data", .data)], defaultName: "live") ?? .wall
         kafka =
             mapping.requiredMapping("kafka", "How Kafka is reached and what is read.", Kafka.init)
-            ?? Kafka(brokers: [], group: "", topics: [], properties: [], oauth: nil)
+            ?? Kafka(
+                brokers: [], group: "", topics: [], properties: [], oauth: nil, position: mapping.position(of: "kafka"))
         receivers = mapping.mappings("receivers", "Whom alerts can be sent to.", ReceiverConfiguration.init)
         defaultReceiver = mapping.requiredString(
             "default_receiver", "The receiver that is told where a rule names nobody.")
@@ -122,7 +127,14 @@ struct RouterConfiguration {
 
 extension RouterConfiguration.Kafka {
     init(_ mapping: MappingReader) {
-        brokers = mapping.requiredTexts("brokers", "Addresses of brokers, host:port.").map(\.value)
+        position = mapping.position(of: "brokers")
+        let addresses = mapping.requiredTexts("brokers", "Addresses of brokers, host:port.")
+        brokers = addresses.map(\.value)
+        for address in addresses where !NetworkAddress.isBroker(address.value) {
+            mapping.report(
+                ProgramCode.address, "a broker must be host:port; found '\(address.value)'", at: "brokers",
+                help: "such as kafka-1.example.com:9092")
+        }
         group = mapping.string(
             "group", "The consumer group under which offsets are committed for lag tools.", default: "alert-router")
         topics = mapping.requiredTexts("topics", "The topics that are read.").map(\.value)
@@ -134,8 +146,9 @@ extension RouterConfiguration.Kafka {
 
 extension RouterConfiguration.OAuth {
     init(_ mapping: MappingReader) {
-        tokenFile = mapping.string("token_file", "A file that holds the token and is read again before it expires.")
-        endpoint = mapping.string("token_endpoint", "URL of the token endpoint, for client credentials.")
+        position = mapping.position(of: "token_file")
+        tokenFile = mapping.text("token_file", "A file that holds the token and is read again before it expires.")
+        endpoint = mapping.text("token_endpoint", "URL of the token endpoint, for client credentials.")
         clientId = mapping.string("client_id", "The client's id.")
         clientSecret = mapping.secret("client_secret", "The client's secret.")
         scope = mapping.string("scope", "The scope asked for.")
@@ -154,6 +167,12 @@ extension RouterConfiguration.HTTPServer {
         host = mapping.string("host", "Address to listen on.", default: "127.0.0.1")
         port = mapping.int("port", "Port to listen on; 0 takes a free one.", in: 0...65_535, default: 9464)
         isEnabled = mapping.bool("enabled", "Whether there is a server at all.", default: true)
+        if !mapping.isDescribing, !NetworkAddress.isHost(host) {
+            mapping.report(
+                ProgramCode.address, "'host' must be an address of this machine or its name; found '\(host)'",
+                at: "host",
+                help: host.contains(":") ? "the port goes into 'port', a scheme nowhere" : nil)
+        }
     }
 }
 

@@ -22,20 +22,22 @@ struct DestinationFactory: Sendable {
     func make(_ loaded: LoadedConfiguration) throws -> [any Destination] {
         try (loaded.configuration?.receivers ?? []).compactMap { receiver in
             do {
-                return try destination(receiver, loaded.resolver)
+                return try destination(receiver, loaded.resolver, loaded.folder)
             } catch {
                 throw CommandFailure(.inputIsWrong, "receiver '\(receiver.name)': \(error)")
             }
         }
     }
 
-    private func destination(_ receiver: ReceiverConfiguration, _ resolver: SecretResolver) throws -> (any Destination)?
-    {
+    private func destination(
+        _ receiver: ReceiverConfiguration, _ resolver: SecretResolver, _ folder: String
+    ) throws -> (any Destination)? {
         switch receiver.settings {
         case .teams(let settings):
             return try TeamsDestination(configuration: settings, resolver: resolver, http: transport, clock: clock)
         case .email(let settings):
-            let client = try mailClients.client(for: try settings.server(resolver))
+            guard let server = try receiver.mailServer(resolver, in: folder) else { return nil }
+            let client = try mailClients.client(for: server)
             return EmailDestination(configuration: settings, client: client, clock: clock)
         case nil: return nil
         }

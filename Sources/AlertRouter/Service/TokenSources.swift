@@ -10,7 +10,7 @@ enum TokenSources {
     ) throws -> (any TokenSource)? {
         guard let oauth = loaded.configuration?.kafka.oauth else { return nil }
         if let file = oauth.tokenFile {
-            return FileTokenSource(path: LoadedConfiguration.resolve(file, in: loaded.folder))
+            return FileTokenSource(path: LoadedConfiguration.resolve(file.value, in: loaded.folder))
         }
         guard let endpoint = oauth.endpoint, let clientId = oauth.clientId, let secret = oauth.clientSecret else {
             return nil
@@ -18,7 +18,7 @@ enum TokenSources {
         do {
             return EndpointTokenSource(
                 credentials: ClientCredentials(
-                    endpoint: try HTTPURL(endpoint), clientId: clientId,
+                    endpoint: try HTTPURL(endpoint.value), clientId: clientId,
                     clientSecret: try secret.resolve(loaded.resolver), scope: oauth.scope, http: transport,
                     clock: clock))
         } catch {

@@ -1,4 +1,5 @@
 internal import Core
+internal import Glibc
 internal import Logging
 public import NIOCore
 internal import NIOPosix
@@ -67,6 +68,13 @@ public final class SMTPClient: Sendable {
         }
     }
 
+    /// Tries what a client needs before it can connect, without making one.
+    ///
+    /// - Throws: ``ConfigurationError`` when the file of authorities cannot be read.
+    public static func check(_ configuration: SMTPConfiguration) throws(ConfigurationError) {
+        _ = try tlsContext(configuration)
+    }
+
     private static func tlsContext(_ configuration: SMTPConfiguration) throws(ConfigurationError) -> NIOSSLContext? {
         guard configuration.security != .none else { return nil }
         var tls = TLSConfiguration.makeClientConfiguration()
@@ -74,6 +82,9 @@ public final class SMTPClient: Sendable {
         tls.certificateVerification = .fullVerification
         do {
             if let file = configuration.certificateAuthoritiesFile {
+                guard access(file, R_OK) == 0 else {
+                    throw ConfigurationError(message: String(cString: strerror(errno)))
+                }
                 tls.additionalTrustRoots = [.certificates(try NIOSSLCertificate.fromPEMFile(file))]
             }
             return try NIOSSLContext(configuration: tls)
