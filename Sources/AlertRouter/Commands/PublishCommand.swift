@@ -105,7 +105,7 @@ struct PublishCommand: AsyncParsableCommand {
                     throw CommandFailure(
                         .usage, "\(file):\(reader.lineNumber): the line names no topic", help: "pass --topic")
                 }
-                batch.append(line.message(topic: target, partition: nil))
+                batch.append(line.message(topic: target, partition: topic == nil ? line.partitionHint : nil))
             } else {
                 isAtEnd = true
             }
