@@ -4,7 +4,8 @@
 # make crash    kills the program 100 times and checks every delivery against an oracle (about ten minutes)
 # make bad-input  malformed and large messages, a rule that always fails, more keys than the bound
 # make lint     checks the format; make format applies it
-# make install  builds in release and copies the program to PREFIX/bin (default /usr/local)
+# make install  builds in release and copies the program to PREFIX/bin (default /usr/local), and what 'demo' plays to
+#               PREFIX/share/alert-router
 SHELL := bash
 PREFIX ?= /usr/local
 SWIFT ?= swift
@@ -57,4 +58,5 @@ format:
 install: packages
 	$(SWIFT) build -c release --scratch-path .build-release --product alert-router 2>&1 | scripts/quiet-build
 	install -D .build-release/release/alert-router $(DESTDIR)$(PREFIX)/bin/alert-router
-	cp -r .build-release/release/alert-router_Sandbox.resources $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/share/alert-router
+	cp -r .build-release/release/alert-router_Sandbox.resources/. $(DESTDIR)$(PREFIX)/share/alert-router/

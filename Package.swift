@@ -93,7 +93,7 @@ let modules: [Module] = [
         uses: [
             "Core", "ConfigFiles", "CEL", "ChangeEvents", "RuleEngine", "Alerting", "Store", "Delivery", "Spine",
             "HTTPTransport", "Channels", "KafkaClient", "CRdKafka", "AlertWorker", "Sandbox", "ArgumentParser",
-            "Logging", "NIOCore", "NIOPosix", "NIOSSL",
+            "Crypto", "Logging", "NIOCore", "NIOPosix", "NIOSSL",
         ], executable: true),
 ]
 
@@ -156,7 +156,8 @@ for module in modules where selected.contains(module.name) {
         targets.append(
             .target(
                 name: module.name, dependencies: dependencies(module.uses),
-                resources: module.name == "Sandbox" ? [.copy("Samples")] : [], swiftSettings: swiftSettings))
+                resources: module.name == "Sandbox" ? [.copy("Samples"), .copy("../../rules")] : [],
+                swiftSettings: swiftSettings))
     }
 }
 for module in modules where wanted?.contains(module.name) ?? true {

@@ -3,6 +3,10 @@ internal import Foundation
 public import KafkaClient
 
 /// Plays the sample tables into Kafka in the order of their commits, at a visible pace or as fast as possible.
+///
+/// Under `clock: data` the samples' own times are the clock, and the router may count on rows that arrive within
+/// `max_delay` of it. So at any pace a commit is played only after the one before was read: a partition must not bring
+/// the afternoon while the morning still waits in another.
 public struct SamplePlayer: Sendable {
     /// How many messages a second are played.
     public enum Pace: Sendable, Equatable {
@@ -47,6 +51,9 @@ public struct SamplePlayer: Sendable {
         public var description: String
     }
 
+    /// Partitions that each topic needs: lines that say where they belong name one of them.
+    public static let partitionCount = 3
+
     /// The samples, in the order of their commits; the order within a file is kept.
     public let lines: [Line]
 
@@ -55,10 +62,10 @@ public struct SamplePlayer: Sendable {
 
     /// Reads the sample tables that come with the program.
     public init() throws {
-        guard let folder = Bundle.module.url(forResource: "Samples", withExtension: nil) else {
-            throw Failure(description: "the sample tables are not beside the program")
+        guard let folder = SampleFiles.tables else {
+            throw Failure(description: "the sample tables are not beside the program (\(SampleFiles.bundleName))")
         }
-        try self.init(folder: folder.path)
+        try self.init(folder: folder)
     }
 
     /// Reads every `*.ndjson` of a folder.
@@ -75,29 +82,33 @@ public struct SamplePlayer: Sendable {
                 all.append(
                     (
                         all.count,
-                        Line(topic: topic, message: line.message(topic: topic, partition: nil), timestamp: time)
+                        Line(
+                            topic: topic, message: line.message(topic: topic, partition: line.partitionHint),
+                            timestamp: time)
                     ))
             }
         }
         lines = all.sorted { ($0.line.timestamp, $0.order) < ($1.line.timestamp, $1.order) }.map(\.line)
     }
 
+    /// When each topic's last commit was.
+    public var lastCommits: [String: Timestamp] {
+        Dictionary(lines.map { ($0.topic, $0.timestamp) }, uniquingKeysWith: max)
+    }
+
     /// Produces all lines and returns when every one is acknowledged.
     ///
-    /// - Parameter onSent: told after each portion what was sent.
+    /// - Parameters:
+    ///   - onSent: told after each portion what was sent.
+    ///   - untilRead: waits until so many messages in all were read; called after each commit.
     public func play(
-        _ producer: KafkaProducer, pace: Pace, clock: any WallClock, onSent: @escaping @Sendable (Portion) -> Void
+        _ producer: KafkaProducer, pace: Pace, clock: any WallClock, onSent: @escaping @Sendable (Portion) -> Void,
+        untilRead: @escaping @Sendable (Int) async throws -> Void
     ) async throws {
-        let portion: Int
-        switch pace {
-        case .unlimited: portion = 2000
-        // Ten portions a second look even to the eye.
-        case .perSecond(let rate): portion = max(1, Int(rate / 10))
-        }
         let start = clock.now()
         var sent = 0
         while sent < lines.count {
-            let part = lines[sent..<min(sent + portion, lines.count)]
+            let part = lines[sent..<portionEnd(from: sent, pace: pace)]
             var done = Portion(sentAt: clock.now(), count: sent + part.count, reached: .epoch, places: [])
             for (line, report) in zip(part, try await producer.send(part.map(\.message))) {
                 let location = try report.result.get()
@@ -107,9 +118,20 @@ public struct SamplePlayer: Sendable {
             }
             sent += part.count
             onSent(done)
+            if sent == lines.count || lines[sent].timestamp != done.reached { try await untilRead(sent) }
             if case .perSecond(let rate) = pace {
                 try await clock.sleep(until: start.adding(milliseconds: Int64(Double(sent) / rate * 1000)))
             }
+        }
+    }
+
+    /// Ten portions a second look even to the eye; no portion goes beyond its commit.
+    private func portionEnd(from start: Int, pace: Pace) -> Int {
+        let commit = lines[start].timestamp
+        let end = lines[start...].firstIndex { $0.timestamp != commit } ?? lines.count
+        switch pace {
+        case .unlimited: return end
+        case .perSecond(let rate): return min(end, start + max(1, Int(rate / 10)))
         }
     }
 }

@@ -143,6 +143,7 @@ extension Worker {
     func tick(_ state: inout WorkerState<D>) async throws {
         let now = clock.now()
         state.advanceClocks(wall: now)
+        showClocks(&state)
         state.batch.reset()
         state.advanceWaitClocks(router: routerClock(state, now: now))
         let runs = state.memory.expireWaits(upTo: state.waitClocks.map(\.now), into: state.batch)
@@ -161,6 +162,13 @@ extension Worker {
             let facts = state.facts.take()
             state.pending.add(state.decider.note(facts, context: context))
             state.notedFacts.add(facts)
+        }
+    }
+
+    private func showClocks(_ state: inout WorkerState<D>) {
+        if state.clockGauges.isEmpty { state.clockGauges = state.tableNames.map(metrics.tableClock) }
+        for (gauge, clock) in zip(state.clockGauges, state.clocks) where clock.now > .distantPast {
+            gauge.set(Double(clock.now.milliseconds) / 1000)
         }
     }
 
@@ -212,6 +220,7 @@ extension Worker {
         for partition in state.progress.keys {
             state.progress[partition]?.rename { catalog.index(of: names[$0]) }
         }
+        state.clockGauges = []
         state.memory = try RowMemory(catalog: catalog, restoring: state.memory.checkpoint())
         let formats = state.decoder.detectedFormats
         state.decoder = ChangeDecoder(catalog: catalog)

@@ -53,6 +53,11 @@ public final class Worker<D: Decider>: Sendable {
     /// Whether the worker has started and its store takes commits.
     public var isReady: Bool { isReadyFlag.load(ordering: .acquiring) }
 
+    /// How far a table's clock is; 1970 before its first row. Timers due by then have run.
+    public func tableClock(_ table: String) -> Timestamp {
+        Timestamp(milliseconds: Int64((metrics.tableClock(table).current * 1000).rounded()))
+    }
+
     /// Carries out a command in the order of the stream and answers after its decision is durable.
     /// - Throws: ``WorkerError`` when the worker stops first, or what the store said.
     public func perform(_ command: D.Command) async throws -> D.Reply {

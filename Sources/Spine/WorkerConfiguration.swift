@@ -88,9 +88,13 @@ public struct WorkerMetrics: Sendable {
     let checkpoints: Counter
     let bootstrapping: Gauge
     let unitsInFlight: Gauge
+    private let registry: MetricsRegistry
+    private let worker: String
 
     /// Makes the metrics of a worker.
     public init(registry: MetricsRegistry, worker: String) {
+        self.registry = registry
+        self.worker = worker
         func counter(_ name: String, _ help: String) -> Counter {
             registry.counter("alert_router_\(name)_total", help, labels: ["worker": worker])
         }
@@ -112,5 +116,12 @@ public struct WorkerMetrics: Sendable {
             labels: ["worker": worker])
         unitsInFlight = registry.gauge(
             "alert_router_units_in_flight", "Units of work the store has not answered.", labels: ["worker": worker])
+    }
+
+    /// How far a table's clock is; 0 before its first row.
+    func tableClock(_ table: String) -> Gauge {
+        registry.gauge(
+            "alert_router_table_clock_seconds", "Unix time up to which all rows of a table were read.",
+            labels: ["worker": worker, "table": table])
     }
 }

@@ -57,6 +57,8 @@ struct WorkerState<D: Decider> {
     var waitClocks: [WaitClock]
     /// The tables of the catalog that clocks and memory were made with.
     var tableNames: [String]
+    /// One per table, made at the first tick with these tables.
+    var clockGauges: [Gauge] = []
     /// Clock values as last handed to the store.
     var storedClocks: [Timestamp?]
     /// Newest commit times as last handed to the store.

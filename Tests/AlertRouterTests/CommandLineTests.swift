@@ -135,16 +135,56 @@ import Testing
 
     @Test func `the demo plays through, delivers everything once and leaves nothing running`() async throws {
         let folder = try Workspace()
-        let missing = try await Program.run(["demo", "--once"], in: folder.path)
+        let missing = try await Program.run(["demo", "--once", "--rules", "rules"], in: folder.path)
         #expect(missing.code == 1 && missing.errors.contains("--rules"), "\(missing.errors)")
         let result = try await Program.run(
-            ["demo", "--once", "--speed", "max", "--rules", Program.root + "/rules"], in: folder.path,
-            environment: ["TMPDIR": folder.path])
+            ["demo", "--once", "--speed", "max"], in: folder.path, environment: ["TMPDIR": folder.path])
         #expect(result.code == 0 && result.errors.isEmpty, "\(result.errors)")
         #expect(result.output.contains(/duplicates +0\n/))
         #expect(result.output.contains(/refused by a sink +0\n/))
         #expect(result.output.contains(/Teams cards +quality [1-9]/))
         #expect(result.output.contains(/mails +[1-9]/))
+    }
+
+    /// Plays the demo and gives what it says of alerts, and the alerts that are open at its end.
+    private func alerts(ofDemo arguments: [String], in folder: borrowing Workspace) async throws -> [String] {
+        let demo = try await Program.run(
+            ["demo", "--once"] + arguments, in: folder.path, environment: ["TMPDIR": folder.path])
+        #expect(demo.code == 0 && demo.errors.isEmpty, "\(demo.errors)")
+        let state = try #require(demo.output.firstMatch(of: /State +(.+)\n/)).output.1
+        let list = try await Program.run(
+            ["alerts", "list", "--all", "--limit", "1000", "--config", state + "/alert-router.yaml"], in: folder.path)
+        // Alerts about the router itself bear the time of day.
+        return demo.output.matches(of: /(alerts fired|alerts resolved|still firing) +\d+/).map { String($0.output.0) }
+            + list.output.split(separator: "\n").map(String.init).filter { !$0.contains("router-health") }.sorted()
+    }
+
+    @Test func `the demo ends with the same alerts at any speed`() async throws {
+        let folder = try Workspace()
+        let fast = try await alerts(ofDemo: ["--speed", "max"], in: folder)
+        #expect(fast.count > 60)
+        #expect(try await alerts(ofDemo: ["--speed", "max"], in: folder) == fast)
+        #expect(try await alerts(ofDemo: ["--speed", "700"], in: folder) == fast)
+    }
+
+    @Test func `an installed program has its demo with it`() async throws {
+        let folder = try Workspace()
+        let program = URL(fileURLWithPath: try #require(Program.path))
+        let samples = program.deletingLastPathComponent().appendingPathComponent("alert-router_Sandbox.resources")
+        for name in ["bin", "share", "elsewhere"] {
+            try FileManager.default.createDirectory(
+                atPath: folder.path + "/" + name, withIntermediateDirectories: true)
+        }
+        try FileManager.default.copyItem(atPath: program.path, toPath: folder.path + "/bin/alert-router")
+        let alone = try await Program.run(
+            ["demo", "--once"], in: folder.path + "/elsewhere", program: folder.path + "/bin/alert-router")
+        #expect(alone.code == 1 && alone.errors.contains("not beside it"), "\(alone.errors)")
+        try FileManager.default.copyItem(atPath: samples.path, toPath: folder.path + "/share/alert-router")
+        let installed = try await Program.run(
+            ["demo", "--once", "--speed", "max"], in: folder.path + "/elsewhere",
+            environment: ["TMPDIR": folder.path], program: folder.path + "/bin/alert-router")
+        #expect(installed.code == 0 && installed.errors.isEmpty, "\(installed.errors)")
+        #expect(installed.output.contains(/Rules +6 in .*\/share\/alert-router\/rules\n/))
     }
 
     @Test func `the committed schemas are those of the decoders`() async throws {

@@ -31,9 +31,10 @@ enum Program {
 
     /// Runs the program to its end.
     static func run(
-        _ arguments: [String], in folder: String, environment: [String: String] = [:]
+        _ arguments: [String], in folder: String, environment: [String: String] = [:], program: String? = nil
     ) async throws -> Result {
         let process = try process(arguments, in: folder, environment: environment)
+        if let program { process.executableURL = URL(fileURLWithPath: program) }
         let name = folder + "/.run-\(UUID().uuidString)"
         for suffix in [".out", ".err"] { try Data().write(to: URL(fileURLWithPath: name + suffix)) }
         process.standardOutput = FileHandle(forWritingAtPath: name + ".out")

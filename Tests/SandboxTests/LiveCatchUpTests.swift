@@ -10,8 +10,9 @@ import Sandbox
 import Spine
 import Testing
 
-// Goal: the sample stream gives the same alerts however it is read. Method: the real worker and store, `clock: data`;
-// live in small pieces, afterwards in one go, and with orderly restarts and crashes between pieces; all compared.
+// Goal: the sample stream gives the same alerts however it is read. Method: the real worker and store, `clock: data`,
+// three partitions; live in small pieces, afterwards in one go, one partition after the other, with restarts and crashes
+// between pieces, in orders of arrival drawn from a seed; all compared.
 
 @Suite struct LiveCatchUpTests {
     private static func sampleRules() throws -> RuleSet {
@@ -23,14 +24,24 @@ import Testing
 
     private static func source(_ player: SamplePlayer, batchMax: Int) -> ScriptedEventSource {
         ScriptedEventSource(
-            partitions: player.topics.map { TopicPartition(topic: $0, partition: 0) }, batchMax: batchMax)
+            partitions: player.topics.flatMap { topic in
+                (0..<Int32(SamplePlayer.partitionCount)).map { TopicPartition(topic: topic, partition: $0) }
+            }, batchMax: batchMax)
     }
 
-    private static func append(_ lines: ArraySlice<SamplePlayer.Line>, to source: ScriptedEventSource) {
+    /// Where a line goes: what it says, else by its key; any rule will do as long as it is always the same.
+    private static func partition(_ line: SamplePlayer.Line) -> TopicPartition {
+        let sum = (line.message.key ?? []).reduce(UInt32(7)) { $0 &* 31 &+ UInt32($1) }
+        return TopicPartition(
+            topic: line.topic,
+            partition: line.message.partition ?? Int32(sum >> 3) % Int32(SamplePlayer.partitionCount))
+    }
+
+    private static func append(_ lines: some Sequence<SamplePlayer.Line>, to source: ScriptedEventSource) {
         for line in lines {
             source.append(
-                TopicPartition(topic: line.topic, partition: 0), keyBytes: line.message.key,
-                valueBytes: line.message.value, timestamp: line.timestamp.milliseconds)
+                partition(line), keyBytes: line.message.key, valueBytes: line.message.value,
+                timestamp: line.timestamp.milliseconds)
         }
     }
 
@@ -50,7 +61,7 @@ import Testing
         let rig = try rig(source)
         defer { rig.remove() }
         try await rig.drain()
-        append(player.lines[...], to: source)
+        append(player.lines, to: source)
         try await rig.drain()
         let result = try rig.transitions()
         try await rig.stop()
@@ -90,5 +101,78 @@ import Testing
         try LiveCatchUpTests.expectSame(rig.transitions(), atOnce)
         try await rig.stop()
         rig.remove()
+    }
+
+    /// An order in which the lines may arrive: tables run ahead of each other as they like; within a commit of a table
+    /// (the next is further away than `max_delay`) so do partitions; a partition keeps its order.
+    private static func arrival(
+        _ player: SamplePlayer, _ random: inout SeededRandom
+    ) -> [SamplePlayer.Line] {
+        var tables = player.topics.map { topic in
+            let lines = player.lines.filter { $0.topic == topic }
+            var ordered: [SamplePlayer.Line] = []
+            for commit in Set(lines.map(\.timestamp)).sorted() {
+                let rows = lines.filter { $0.timestamp == commit }
+                ordered += shuffled(Dictionary(grouping: rows, by: partition).values.map { $0[...] }, &random)
+            }
+            return ordered[...]
+        }
+        tables.shuffle(using: &random)
+        return shuffled(tables, &random)
+    }
+
+    /// Deals from several queues at random, in runs, until all are empty.
+    private static func shuffled(
+        _ queues: [ArraySlice<SamplePlayer.Line>], _ random: inout SeededRandom
+    ) -> [SamplePlayer.Line] {
+        // The order of a dictionary's values differs from run to run: a seed must mean one order.
+        var queues = queues.sorted {
+            ($0.first.map { partition($0) } ?? none) < ($1.first.map { partition($0) } ?? none)
+        }
+        var result: [SamplePlayer.Line] = []
+        while let index = queues.indices.filter({ !queues[$0].isEmpty }).randomElement(using: &random) {
+            let count = Int.random(in: 1...40, using: &random)
+            result += queues[index].prefix(count)
+            queues[index] = queues[index].dropFirst(count)
+        }
+        return result
+    }
+
+    private static let none = TopicPartition(topic: "", partition: 0)
+
+    @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64]) func `read in an order of arrival drawn from a seed`(
+        seed: UInt64
+    ) async throws {
+        let player = try SamplePlayer()
+        let atOnce = try await LiveCatchUpTests.inOneGo(player)
+        var random = SeededRandom(seed: seed)
+        let lines = LiveCatchUpTests.arrival(player, &random)
+        let source = LiveCatchUpTests.source(player, batchMax: 1000)
+        let rig = try LiveCatchUpTests.rig(source)
+        defer { rig.remove() }
+        var start = 0
+        while start < lines.count {
+            let end = min(start + Int.random(in: 1...120, using: &random), lines.count)
+            LiveCatchUpTests.append(lines[start..<end], to: source)
+            // Ends of partitions are told, or not, depending on whether the reader comes in between.
+            if Bool.random(using: &random) { try await rig.drain() }
+            start = end
+        }
+        try await rig.drain()
+        try LiveCatchUpTests.expectSame(rig.transitions(), atOnce)
+        try await rig.stop()
+    }
+
+    @Test func `read after the fact, one partition after the other`() async throws {
+        let player = try SamplePlayer()
+        let atOnce = try await LiveCatchUpTests.inOneGo(player)
+        let source = LiveCatchUpTests.source(player, batchMax: 100)
+        let parts = Dictionary(grouping: player.lines, by: LiveCatchUpTests.partition)
+        for partition in parts.keys.sorted() { LiveCatchUpTests.append(parts[partition] ?? [], to: source) }
+        let rig = try LiveCatchUpTests.rig(source)
+        defer { rig.remove() }
+        try await rig.drain()
+        try LiveCatchUpTests.expectSame(rig.transitions(), atOnce)
+        try await rig.stop()
     }
 }

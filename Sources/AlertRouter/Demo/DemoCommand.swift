@@ -22,7 +22,7 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "Change events a second, or 'max'.") var speed = "60"
     @Flag(help: "Play through once, print the summary and exit; otherwise the router goes on until Ctrl-C.") var once =
         false
-    @Option(help: "The folder of the rules.") var rules = "rules"
+    @Option(help: "The folder of other rules; the sample rules come with the program.") var rules: String?
 
     func run() async throws {
         let signals = await UnixSignalsSequence(trapping: [.sigterm, .sigint, .sighup])
@@ -35,12 +35,8 @@ struct DemoCommand: AsyncParsableCommand {
         } else {
             throw CommandFailure(.usage, "--speed must be a number of events a second or 'max'; found '\(speed)'")
         }
-        guard FileManager.default.fileExists(atPath: rules + "/tables.yaml") else {
-            throw CommandFailure(
-                .inputIsWrong, "the demo needs the sample rules; there are none in '\(rules)'",
-                help: "start it in the folder of the sources, or name their folder rules/ with --rules")
-        }
-        let world = try await DemoWorld.start(rulesFolder: rules)
+        let rulesFolder = try rulesFolder()
+        let world = try await DemoWorld.start(rulesFolder: rulesFolder)
         do {
             try await play(world, pace: pace, signals: signals)
         } catch {
@@ -50,13 +46,30 @@ struct DemoCommand: AsyncParsableCommand {
         await world.stop()
     }
 
+    private func rulesFolder() throws -> String {
+        if let rules {
+            guard FileManager.default.fileExists(atPath: rules + "/tables.yaml") else {
+                throw CommandFailure(
+                    .inputIsWrong, "the demo needs rules with a tables.yaml; there is none in '\(rules)'",
+                    help: "without --rules it takes the sample rules that come with the program")
+            }
+            return rules
+        }
+        guard let shipped = SampleFiles.rules else {
+            throw CommandFailure(
+                .inputIsWrong, "the sample rules that come with the program are not beside it",
+                help: "'make install' puts them into share/alert-router; or name a folder with --rules")
+        }
+        return shipped
+    }
+
     private func play(_ world: DemoWorld, pace: SamplePlayer.Pace, signals: UnixSignalsSequence) async throws {
         let loaded = LoadedConfiguration.load(path: world.configurationPath, secrets: .resolve)
         guard let ruleSet = loaded.rules else {
             throw CommandFailure(
                 .inputIsWrong, lines: loaded.diagnostics.map { $0.rendered(source: loaded.sources[$0.position.file]) })
         }
-        world.introduce(ruleCount: ruleSet.rules.count)
+        world.introduce(rules: ruleSet)
         let clock = SystemWallClock()
         let logger = Logger(label: "alert-router") { label in
             LogOutput(label: label, isJSON: false, level: .warning, clock: clock)
@@ -75,8 +88,8 @@ struct DemoCommand: AsyncParsableCommand {
                 for await _ in signals { service.stop() }
             }
             try await world.waitUntilReady(service)
-            let events = try await world.play(pace: pace)
-            try await world.settle(service, clock: clock)
+            let events = try await world.play(pace: pace, for: service)
+            try await world.settle(service, rules: ruleSet)
             world.summarize(service, eventCount: events)
             if once { service.stop() } else { world.invite() }
             _ = try await group.next()

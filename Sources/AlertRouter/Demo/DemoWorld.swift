@@ -1,8 +1,11 @@
+import AlertWorker
+import ChangeEvents
 import Core
 import Foundation
 import KafkaClient
 import Logging
 import NIOPosix
+import RuleEngine
 import Sandbox
 import Spine
 import Store
@@ -11,12 +14,10 @@ import Synchronization
 /// Everything around the router in the demo: a Kafka cluster in this process, a Teams webhook and a mail server on
 /// loopback, the sample tables, a temporary folder.
 final class DemoWorld: Sendable {
-    /// Partitions per topic: enough to show that order across them does not matter.
-    private static let partitionCount = 3
-
     let configurationPath: String
     let metrics = MetricsRegistry()
     private let folder: String
+    private let rulesFolder: String
     private let cluster: MockCluster
     private let samples: SamplePlayer
     private let teams: [(name: String, sink: TeamsSink)]
@@ -25,10 +26,11 @@ final class DemoWorld: Sendable {
     private let clock: SystemWallClock
 
     private init(
-        folder: String, configurationPath: String, cluster: MockCluster, samples: SamplePlayer,
+        folder: String, rulesFolder: String, configurationPath: String, cluster: MockCluster, samples: SamplePlayer,
         teams: [(name: String, sink: TeamsSink)], mail: SMTPSandbox, screen: DemoScreen, clock: SystemWallClock
     ) {
         self.folder = folder
+        self.rulesFolder = rulesFolder
         self.configurationPath = configurationPath
         self.cluster = cluster
         self.samples = samples
@@ -46,7 +48,7 @@ final class DemoWorld: Sendable {
         let samples = try SamplePlayer()
         let folder = try makeFolder()
         let cluster = try MockCluster(brokerCount: 1)
-        for topic in samples.topics { try cluster.createTopic(topic, partitions: partitionCount) }
+        for topic in samples.topics { try cluster.createTopic(topic, partitions: SamplePlayer.partitionCount) }
         let group = MultiThreadedEventLoopGroup.singleton
         var teams: [(name: String, sink: TeamsSink)] = []
         for name in ["quality", "sales", "operations"] {
@@ -59,15 +61,16 @@ final class DemoWorld: Sendable {
         options.hostName = "mail.contoso-mfg.example"
         let mail = try await SMTPSandbox.start(options: options, port: 0, group: group)
         let path = folder + "/alert-router.yaml"
+        let rulesFolder =
+            rulesFolder.hasPrefix("/") ? rulesFolder : FileManager.default.currentDirectoryPath + "/" + rulesFolder
         let text = configuration(
-            rulesFolder: rulesFolder.hasPrefix("/")
-                ? rulesFolder : FileManager.default.currentDirectoryPath + "/" + rulesFolder,
-            brokers: cluster.bootstrapServers, topics: samples.topics, teams: teams, mailPort: mail.port, folder: folder
+            rulesFolder: rulesFolder, brokers: cluster.bootstrapServers, topics: samples.topics, teams: teams,
+            mailPort: mail.port, folder: folder
         )
         try Data(text.utf8).write(to: URL(fileURLWithPath: path))
         return DemoWorld(
-            folder: folder, configurationPath: path, cluster: cluster, samples: samples, teams: teams, mail: mail,
-            screen: screen, clock: clock)
+            folder: folder, rulesFolder: rulesFolder, configurationPath: path, cluster: cluster, samples: samples,
+            teams: teams, mail: mail, screen: screen, clock: clock)
     }
 
     private static func makeFolder() throws -> String {
@@ -123,10 +126,11 @@ final class DemoWorld: Sendable {
 
     // MARK: - The course of the demo
 
-    func introduce(ruleCount: Int) {
+    func introduce(rules: RuleSet) {
+        let ownCount = rules.rules.filter { $0.table != HealthTable.name }.count
         Output.line("AlertRouter \(ProgramVersion.text), librdkafka \(KafkaLibrary.version)")
         Output.line("Kafka    an in-process cluster at \(cluster.bootstrapServers), \(samples.topics.count) topics")
-        Output.line("Rules    \(ruleCount), one of them about the router itself")
+        Output.line("Rules    \(ownCount) in \(rulesFolder)")
         Output.line("Teams    webhooks on loopback: \(teams.map(\.name).joined(separator: ", "))")
         Output.line("Mail     an SMTP server on loopback: planners, service")
         Output.line("State    \(folder)")
@@ -141,7 +145,7 @@ final class DemoWorld: Sendable {
 
     /// Plays the sample tables and prints what arrives meanwhile.
     /// - Returns: how many events were played.
-    func play(pace: SamplePlayer.Pace) async throws -> Int {
+    func play(pace: SamplePlayer.Pace, for service: RouterService) async throws -> Int {
         let producer = try KafkaProducer(
             configuration: try KafkaConfiguration(properties: [
                 "bootstrap.servers": cluster.bootstrapServers, "linger.ms": "0",
@@ -151,6 +155,8 @@ final class DemoWorld: Sendable {
         defer { watcher.cancel() }
         try await samples.play(producer, pace: pace, clock: clock) { [screen] portion in
             screen.progress(portion)
+        } untilRead: { [self] count in
+            try await waitUntilRead(count, by: service)
         }
         return samples.lines.count
     }
@@ -169,17 +175,30 @@ final class DemoWorld: Sendable {
         return messages.count
     }
 
-    /// Waits until everything played is judged and everything written is delivered.
-    func settle(_ service: RouterService, clock: any WallClock) async throws {
-        let played = Int64(samples.lines.count)
-        while true {
-            let (read, waiting) = try service.store.read { reader in
-                let read = try reader.offsets().reduce(0) { $0 + $1.nextOffset }
-                let open = try reader.outboxCounts().filter { !$0.state.isSettled }.reduce(0) { $0 + $1.count }
-                return (read, open)
+    private func waitUntilRead(_ count: Int, by service: RouterService) async throws {
+        while try service.store.read({ try $0.offsets().reduce(0) { $0 + $1.nextOffset } }) < Int64(count) {
+            try await pause(2)
+        }
+    }
+
+    /// Waits until everything played is judged, every timer that is due by then has run, and everything written is
+    /// delivered.
+    func settle(_ service: RouterService, rules: RuleSet) async throws {
+        try await waitUntilRead(samples.lines.count, by: service)
+        // The clocks get there when the ends of all partitions were told.
+        for (topic, last) in samples.lastCommits {
+            for table in rules.catalog.tables(carriedBy: topic) {
+                let declaration = rules.catalog.tables[table].declaration
+                while service.worker.tableClock(declaration.name) < last.adding(.zero - declaration.maxDelay) {
+                    try await pause(5)
+                }
             }
-            if read >= played, waiting == 0 { break }
-            try await pause(50)
+        }
+        // Answered after everything decided before is stored.
+        _ = try await service.worker.replay([], by: "demo")
+        while try service.store.read({ try $0.outboxCounts() }).contains(where: { !$0.state.isSettled && $0.count > 0 })
+        {
+            try await pause(20)
         }
         _ = showMail(from: screen.mailCount)
     }
