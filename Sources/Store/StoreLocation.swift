@@ -50,7 +50,7 @@ public struct StoreLocation: Sendable, Equatable {
         try StoreLocation.makePrivateFolder(folder)
     }
 
-    /// Why no store could be made or written here, found without changing anything; nil where nothing speaks against it.
+    /// Why no store could be made or written here; nil where nothing speaks against it. Changes nothing.
     public func obstacle() -> StoreError? {
         var status = stat()
         var path = absoluteFolder

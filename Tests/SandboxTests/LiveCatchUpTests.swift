@@ -11,8 +11,8 @@ import Spine
 import Testing
 
 // Goal: the sample stream gives the same alerts however it is read. Method: the real worker and store, `clock: data`,
-// three partitions; live in small pieces, afterwards in one go, one partition after the other, with restarts and crashes
-// between pieces, in orders of arrival drawn from a seed; all compared.
+// three partitions; live in small pieces, afterwards in one go, one partition after the other, with restarts and
+// crashes between pieces, in orders of arrival drawn from a seed; all compared.
 
 @Suite struct LiveCatchUpTests {
     private static func sampleRules() throws -> RuleSet {
