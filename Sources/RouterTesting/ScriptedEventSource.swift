@@ -17,6 +17,7 @@ public final class ScriptedEventSource: EventSource {
 
     private struct State {
         var partitions: [TopicPartition: Partition] = [:]
+        var removed: [TopicPartition: Partition] = [:]
         var appendedCount = 0
         var committed: [TopicPartition: Int64] = [:]
         var timestampRequests: [Timestamp] = []
@@ -164,8 +165,20 @@ public final class ScriptedEventSource: EventSource {
         }
     }
 
-    /// Takes a partition away, as when its topic is deleted; who reads it hears nothing of it.
-    public func remove(_ partition: TopicPartition) { state.withLock { $0.partitions[partition] = nil } }
+    /// Takes a partition away, as when its topic is deleted or not known yet to the broker that is asked.
+    public func remove(_ partition: TopicPartition) {
+        state.withLock { $0.removed[partition] = $0.partitions.removeValue(forKey: partition) }
+    }
+
+    /// Brings a removed partition back with all its messages; who reads is told of it as of a new one.
+    public func bringBack(_ partition: TopicPartition) {
+        state.withLock { state in
+            guard var entry = state.removed.removeValue(forKey: partition) else { return }
+            entry.position = nil
+            state.partitions[partition] = entry
+        }
+        report(.newPartitions([partition]))
+    }
 
     /// Forgets messages that were not read yet: reading of the partition stands still, and its reader is told.
     public func overtake(_ partition: TopicPartition, below offset: Int64) {

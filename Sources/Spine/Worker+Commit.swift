@@ -111,6 +111,7 @@ extension Worker {
             (name, state.memory.checkpoint().map(\.bytes)), ("\(name).rules", state.decider.memoryCheckpoint()),
         ]
         let offsets = state.submitted.merging(state.next.filter { state.submitted[$0.key] == nil }) { old, _ in old }
+            .merging(state.absent) { _, covered in covered }
         let hashes = state.decider.ruleHashes
         let now = clock.now()
         state.eventsSinceCheckpoint = 0

@@ -104,26 +104,41 @@ extension Worker {
         state.memory = memory
         state.decoder.remember(formats)
         state.storedFormats = formats
-        for (index, table) in catalog.tables.enumerated() {
-            state.clocks[index] = TableClock(
-                maxDelay: table.declaration.maxDelay, mode: configuration.clockMode, stored: clockValues[table.name])
-            state.storedClocks[index] = clockValues[table.name]
-            if let newest = newestValues[table.name] {
-                state.clocks[index].restore(newestCommit: newest)
-                state.storedNewest[index] = newest
-            }
-        }
-        for range in answers.ranges { state.add(range.partition) }
-        state.submitted = stored.offsets
-        let present = Set(answers.ranges.map(\.partition))
-        // Partitions that are gone cannot be passed any more; where none is left, the first round ends bootstrapping.
-        state.bootstrapEnds = stored.bootstrapEnds.filter { present.contains($0.key) }
-        state.isBootstrap = !stored.bootstrapEnds.isEmpty
-        state.firstRead = stored.firstRead
+        restoreClocks(clockValues, newest: newestValues, &state)
+        take(stored, of: Set(answers.ranges.map(\.partition)), &state)
         return StartFacts(
             stored: stored.offsets, checkpoint: stored.checkpoint, firstRead: stored.firstRead,
             ranges: answers.ranges, committed: answers.committed, atTimestamp: answers.atTimestamp,
             isRestored: stored.isRestored)
+    }
+
+    private func restoreClocks(
+        _ values: [String: Timestamp], newest: [String: Timestamp], _ state: inout WorkerState<D>
+    ) {
+        for (index, table) in state.decider.catalog.tables.enumerated() {
+            state.clocks[index] = TableClock(
+                maxDelay: table.declaration.maxDelay, mode: configuration.clockMode, stored: values[table.name])
+            state.storedClocks[index] = values[table.name]
+            if let newest = newest[table.name] {
+                state.clocks[index].restore(newestCommit: newest)
+                state.storedNewest[index] = newest
+            }
+        }
+    }
+
+    /// Takes what is stored of offsets into the state; some of their partitions may not be there at the moment.
+    private func take(_ stored: StoredStart, of present: Set<TopicPartition>, _ state: inout WorkerState<D>) {
+        for partition in present { state.add(partition) }
+        state.submitted = stored.offsets
+        state.firstRead = stored.firstRead
+        // Partitions that are gone cannot be passed any more; where none is left, the first round ends bootstrapping.
+        state.bootstrapEnds = stored.bootstrapEnds.filter { present.contains($0.key) }
+        state.isBootstrap = !stored.bootstrapEnds.isEmpty
+        // Their memory is not read again now: a checkpoint covers of them what the last one did.
+        state.absent = [:]
+        for (partition, offset) in stored.offsets where !present.contains(partition) {
+            state.absent[partition] = stored.checkpoint[partition] ?? stored.firstRead[partition] ?? offset
+        }
     }
 
     /// Makes the first start durable: where each partition is first read, where bootstrapping ends, first offsets.
@@ -224,7 +239,7 @@ extension Worker {
         }
     }
 
-    /// Reads partitions that appeared since the start from their beginning.
+    /// Reads partitions that appeared since the start from their beginning; where one comes back, starts anew.
     ///
     /// While Kafka cannot answer, as for a partition that has no leader yet, it is asked again every five seconds.
     func takeNew(_ state: inout WorkerState<D>) async throws {
@@ -247,11 +262,14 @@ extension Worker {
             state.retryNewAt = clock.now().adding(.seconds(5))
             return
         }
+        // One that was read before has memory to be read again, which is what a start does.
+        if lows.contains(where: { fresh.contains($0.partition) && state.submitted[$0.partition] != nil }) {
+            throw StartAnew()
+        }
         state.wanted = []
         for range in lows where fresh.contains(range.partition) {
-            let first = state.submitted[range.partition] ?? range.low
-            state.next[range.partition] = first
-            if state.firstRead[range.partition] == nil { state.firstRead[range.partition] = first }
+            state.next[range.partition] = range.low
+            if state.firstRead[range.partition] == nil { state.firstRead[range.partition] = range.low }
             state.add(range.partition)
         }
         // Memory without a checkpoint of these partitions is replayed from here.

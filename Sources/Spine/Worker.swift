@@ -130,6 +130,10 @@ public final class Worker<D: Decider>: Sendable {
                 if state.isStopping || stopSignal.isRaised { return }
                 state.dropOverlays(decider: try makeDecider(), configuration: configuration)
                 isStarting = true
+            } catch is StartAnew {
+                isReadyFlag.store(false, ordering: .releasing)
+                state.dropOverlays(decider: try makeDecider(), configuration: configuration)
+                isStarting = true
             }
         }
     }
@@ -299,6 +303,9 @@ extension Worker.Item {
         }
     }
 }
+
+/// Everything decided is stored, and the worker begins again from there.
+struct StartAnew: Error {}
 
 /// A commit failed: what is decided above it is dropped.
 struct CommitFailure: Error {

@@ -95,6 +95,8 @@ struct WorkerState<D: Decider> {
     var retryNewAt: Timestamp = .distantPast
     /// Where each partition was first read from, as stored.
     var firstRead: [TopicPartition: Int64] = [:]
+    /// Stored partitions that are not there: up to where the checkpoint covers their rows.
+    var absent: [TopicPartition: Int64] = [:]
     /// Tables of which it was reported that their clock stands.
     var lagging: Set<String> = []
     var deferred: [Worker<D>.Item] = []

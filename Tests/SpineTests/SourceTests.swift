@@ -53,6 +53,31 @@ import Testing
         #expect(Set(after) == ["well partition t[0]", "x4@4 - 1", "x5@5 - 1"])
     }
 
+    @Test func `a partition that is away for a while loses nothing, though memory was checkpointed without it`()
+        async throws
+    {
+        let stage = Stage(partitions: [t0, t1])
+        stage.row(.insert, "a", 1, version: 1, in: t1)
+        stage.row(.after, "a", 2, version: 2, in: t1)
+        try await stage.killed { try await $0.settle() }
+        stage.row(.before, "a", 1, version: 2, in: t1)
+        stage.source.remove(t1)
+        stage.row(.insert, "b", 1, version: 1)
+        // It ends in order, with a checkpoint that does not hold the half that waits in the other partition.
+        try await stage.life { try await $0.settle() }
+        #expect(try await stage.read { try $0.checkpoint(name: "lines")?.offsets } == [t0: 1, t1: 0])
+        try await stage.life { life in
+            try await life.settle()
+            stage.source.bringBack(t1)
+            while !stage.source.assignments.contains([t0: 1, t1: 2]) { await Task.yield() }
+            try await life.settle()
+        }
+        let lines = try await stage.lines()
+        #expect(lines.count { $0.contains("a@1") } == 1)
+        #expect(lines.filter { $0.contains("a@2") } == ["a@2 1 2"])
+        #expect(lines.count { $0.contains("b@1") } == 1)
+    }
+
     @Test func `an operator hears that a leader is lost, and that it is back`() async throws {
         let stage = Stage()
         stage.row(.insert, "a", 1, version: 1)

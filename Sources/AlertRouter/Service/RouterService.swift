@@ -378,7 +378,7 @@ struct ReadinessBackend: ConsoleBackend {
     func readiness() async -> Readiness {
         var reasons: [Readiness.Reason] = []
         if !worker.isReady {
-            reasons.append(.init(name: "worker", message: "starting, or waiting for the store"))
+            reasons.append(.init(name: "worker", message: "starting, or waiting for Kafka or the store"))
         }
         if !dispatcher.isDelivering {
             reasons.append(.init(name: "delivery", message: "no destination takes messages"))
