@@ -105,15 +105,12 @@ import Testing
         stage.source.hold(after: 1)
         try await stage.life { try await $0.settle() }
         #expect(try await stage.lines() == ["bootstrap a@1 - 1"])
-        stage.source.remove(t1)
+        for partition in [t0, t1] { stage.source.remove(partition) }
         stage.source.hold(after: nil)
         // A partition that is new to this start is stored at once; bootstrapping must not be forgotten with that.
         stage.row(.insert, "c", 1, version: 1, in: TopicPartition(topic: "t", partition: 2))
         await #expect(throws: WorkerError.self) {
-            try await stage.life { life in
-                life.store.fail(unit: 2, .before(.corrupt))
-                try await life.settle()
-            }
+            try await stage.life(faults: { $0.fail(unit: 2, .before(.corrupt)) }) { try await $0.settle() }
         }
         try await stage.life { try await $0.settle() }
         #expect(try await stage.lines() == ["bootstrap a@1 - 1", "bootstrap ended", "c@1 - 1"])

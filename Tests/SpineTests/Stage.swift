@@ -92,10 +92,12 @@ final class Stage: Sendable {
 
     /// One life of the worker: it stops in order when `body` ends, unless a fault or an error ended it before.
     func life(
-        source: (any EventSource)? = nil, _ body: @escaping @Sendable (Life) async throws -> Void
+        source: (any EventSource)? = nil, faults: (FaultyStore) -> Void = { _ in },
+        _ body: @escaping @Sendable (Life) async throws -> Void
     ) async throws {
         let sqlite = try open()
         let store = FaultyStore(sqlite)
+        faults(store)
         let worker = makeWorker(source ?? self.source, store)
         let life = Life(stage: self, worker: worker, store: store)
         let ending = Ending()
