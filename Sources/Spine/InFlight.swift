@@ -1,3 +1,4 @@
+internal import Core
 internal import Synchronization
 
 /// What has been handed to the store's writer and not been answered: bounds it, and remembers the first failure.
@@ -16,18 +17,21 @@ final class InFlight: Sendable {
     var unitCount: Int { state.withLock { $0.unitCount } }
     var failure: (any Error)? { state.withLock { $0.failure } }
 
-    func begin(byteCount: Int) {
+    /// A unit was handed over. The gauge is set under the lock, so that it tells the last change last.
+    func begin(byteCount: Int, gauge: Gauge) {
         state.withLock {
             $0.unitCount += 1
             $0.byteCount += byteCount
+            gauge.set(Double($0.unitCount))
         }
     }
 
     /// A unit was answered; wakes who waits for room.
-    func end(byteCount: Int, failure: (any Error)?) {
+    func end(byteCount: Int, failure: (any Error)?, gauge: Gauge) {
         let waiter = state.withLock { state in
             state.unitCount -= 1
             state.byteCount -= byteCount
+            gauge.set(Double(state.unitCount))
             if state.failure == nil { state.failure = failure }
             guard state.unitCount <= state.waitUnitsMax, state.byteCount <= state.waitBytesMax else {
                 return nil as CheckedContinuation<Void, Never>?

@@ -31,8 +31,7 @@ extension Worker {
         let formats = newFormats(&state)
         let byteCount = unit.byteCount + 256
         let inFlight = state.inFlight
-        inFlight.begin(byteCount: byteCount)
-        metrics.unitsInFlight.set(Double(inFlight.unitCount))
+        inFlight.begin(byteCount: byteCount, gauge: metrics.unitsInFlight)
         metrics.units.add()
         store.submit(byteCount: byteCount, chain: state.chain) { transaction in
             for (partition, offset) in unit.offsets {
@@ -54,14 +53,13 @@ extension Worker {
         } completion: { [source, mailbox, metrics, onOutboxRows] result in
             switch result {
             case .success:
-                inFlight.end(byteCount: byteCount, failure: nil)
+                inFlight.end(byteCount: byteCount, failure: nil, gauge: metrics.unitsInFlight)
                 if !unit.offsets.isEmpty { source.commit(unit.offsets.mapValues(\.next)) }
                 if unit.hasOutboxRows { onOutboxRows() }
             case .failure(let error):
-                inFlight.end(byteCount: byteCount, failure: error)
+                inFlight.end(byteCount: byteCount, failure: error, gauge: metrics.unitsInFlight)
                 mailbox.post(.commitFailed)
             }
-            metrics.unitsInFlight.set(Double(inFlight.unitCount))
             answered(result)
         }
     }
@@ -142,12 +140,12 @@ extension Worker {
         byteCount: Int, _ state: WorkerState<D>, _ body: @escaping @Sendable (any StoreTransaction) throws -> Void
     ) async {
         let inFlight = state.inFlight
-        inFlight.begin(byteCount: byteCount)
-        store.submit(byteCount: byteCount, chain: state.chain, body) { [mailbox] result in
+        inFlight.begin(byteCount: byteCount, gauge: metrics.unitsInFlight)
+        store.submit(byteCount: byteCount, chain: state.chain, body) { [mailbox, metrics] result in
             switch result {
-            case .success: inFlight.end(byteCount: byteCount, failure: nil)
+            case .success: inFlight.end(byteCount: byteCount, failure: nil, gauge: metrics.unitsInFlight)
             case .failure(let error):
-                inFlight.end(byteCount: byteCount, failure: error)
+                inFlight.end(byteCount: byteCount, failure: error, gauge: metrics.unitsInFlight)
                 mailbox.post(.commitFailed)
             }
         }
