@@ -72,6 +72,23 @@ public struct ConfigFile: Sendable {
         return ConfigFile(text: text, file: path)
     }
 
+    /// Why a file beside a configuration file cannot be read.
+    public struct ReadFailure: Error, Sendable, Equatable {
+        public var message: String
+        public var help: String?
+    }
+
+    /// Reads a file of another form that a configuration file names.
+    ///
+    /// - Throws: ``ReadFailure`` where it does not exist, cannot be read or has more than `countMax` bytes.
+    public static func bytes(path: String, countMax: Int) throws(ReadFailure) -> [UInt8] {
+        do throws(FileBytes.Failure) {
+            return try FileBytes.read(path: path, countMax: countMax)
+        } catch {
+            throw ReadFailure(message: error.message, help: error.help)
+        }
+    }
+
     /// Reads all `*.yaml` files directly in a folder, sorted by name.
     ///
     /// Subfolders (`tests/`) and hidden files are not read.

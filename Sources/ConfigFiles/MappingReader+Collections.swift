@@ -119,6 +119,26 @@ extension MappingReader {
         return elements.compactMap { reader.mapping($0, what: "an element of '\(key)'", body) }
     }
 
+    /// A list whose elements are texts or mappings; empty where the key is missing.
+    ///
+    /// An element for which `text` or `body` gives nil is left out.
+    public func elements<T>(
+        _ key: String, _ about: String, text: (ConfigText) -> T?, mapping body: (MappingReader) -> T?
+    ) -> [T] {
+        let described: SchemaNode = isDescribing ? .list(.anyOf([.string, describe(nil, body)])) : .anything
+        guard let node = value(key, about, described) else { return [] }
+        guard let elements = node.elements else {
+            wrongType(key, "a list", node, help: "begin each element with '- '")
+            return []
+        }
+        return elements.compactMap { element in
+            if element.scalar == nil {
+                return reader.mapping(element, what: "an element of '\(key)'", body) ?? nil
+            }
+            return self.text(key, element).flatMap(text)
+        }
+    }
+
     /// A mapping with free keys to mappings, in the order of the file; `body` gets each name with its place.
     ///
     /// In describing mode the name is nil.
