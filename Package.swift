@@ -45,6 +45,7 @@ let modules: [Module] = [
     Module(name: "Core", uses: ["Crypto"]),
     Module(name: "ConfigFiles", uses: ["Core", "Yams"]),
     Module(name: "CEL", uses: ["Core", "CRE2"]),
+    Module(name: "Calendars", uses: ["Core", "ConfigFiles"]),
     Module(name: "Templates", uses: ["Core", "CEL"]),
     Module(name: "ChangeEvents", uses: ["Core", "ConfigFiles", "CSimdJSON"]),
     Module(name: "RuleEngine", uses: ["Core", "ConfigFiles", "CEL", "Templates", "ChangeEvents", "Collections"]),
@@ -81,9 +82,9 @@ let modules: [Module] = [
     Module(
         name: "AlertRouter",
         uses: [
-            "Core", "ConfigFiles", "CEL", "Templates", "ChangeEvents", "RuleEngine", "Alerting", "Store", "Delivery",
-            "Spine", "HTTPTransport", "Channels", "KafkaClient", "AlertWorker", "Console", "Sandbox", "ArgumentParser",
-            "ServiceLifecycle", "UnixSignals", "Logging", "NIOPosix",
+            "Core", "ConfigFiles", "CEL", "Calendars", "Templates", "ChangeEvents", "RuleEngine", "Alerting", "Store",
+            "Delivery", "Spine", "HTTPTransport", "Channels", "KafkaClient", "AlertWorker", "Console", "Sandbox",
+            "ArgumentParser", "ServiceLifecycle", "UnixSignals", "Logging", "NIOPosix",
         ], executable: true),
     Module(
         name: "RouterTesting",

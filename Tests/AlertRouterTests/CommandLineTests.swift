@@ -191,7 +191,7 @@ import Testing
         let folder = try Workspace()
         let result = try await Program.run(["schema", "--folder", folder.path + "/s"], in: folder.path)
         #expect(result.code == 0)
-        for name in ["alert-router", "rules", "tables"] {
+        for name in ["alert-router", "calendars", "rules", "tables"] {
             let file = "\(name).schema.json"
             let written = try String(contentsOfFile: folder.path + "/s/" + file, encoding: .utf8)
             let kept = try String(contentsOfFile: Program.root + "/schema/" + file, encoding: .utf8)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Calendars
 import ChangeEvents
 import ConfigFiles
 import Core
@@ -20,7 +21,8 @@ struct SchemaCommand: AsyncParsableCommand {
                 "alert-router.schema.json",
                 ConfigSchema.describing(title: "Configuration of AlertRouter") { RouterConfiguration($0) }
             ),
-            ("rules.schema.json", RuleSet.schema), ("tables.schema.json", TableDeclarations.schema),
+            ("calendars.schema.json", CalendarSet.schema), ("rules.schema.json", RuleSet.schema),
+            ("tables.schema.json", TableDeclarations.schema),
         ]
     }
 
