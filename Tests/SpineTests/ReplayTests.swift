@@ -65,32 +65,38 @@ import Testing
         #expect(await answers.refusedCount() == 100)
     }
 
-    @Test func `a damaged checkpoint is told, memory is read again from the first row, and nothing is judged twice`()
-        async throws
-    {
+    /// Of the rows' memory or of the rules': both are read again, so that they fit each other.
+    @Test(arguments: ["lines", "lines.rules"])
+    func `a damaged checkpoint is told, memory is read again from the first row, and nothing is judged twice`(
+        name: String
+    ) async throws {
         let stage = Stage()
         for version in Int64(1)...3 { stage.row(.insert, "a\(version)", 1, version: version) }
         stage.row(.after, "a1", 2, version: 4)
         try await stage.life { try await $0.settle() }
         let lines = try await stage.lines()
         let store = try stage.open()
-        let old = try #require(try store.read { try $0.checkpoint(name: "lines") })
+        let old = try #require(try store.read { try $0.checkpoint(name: name) })
         var chunk = try #require(try store.read { try $0.checkpointChunk(id: old.id, index: 0) })
         chunk[chunk.count / 2] ^= 0x10
         let (damaged, now) = (chunk, stage.clock.now())
         try await store.write(byteCount: 4096) { transaction in
-            let id = try transaction.beginCheckpoint(name: "lines", at: now)
+            let id = try transaction.beginCheckpoint(name: name, at: now)
             try transaction.appendCheckpointChunk(id: id, bytes: damaged)
             try transaction.completeCheckpoint(id: id, offsets: old.offsets, ruleHashes: old.ruleHashes, at: now)
         }
         await store.close(now: now)
         let assignmentCount = stage.source.assignments.count
         stage.row(.before, "a1", 1, version: 4)
-        try await stage.life { try await $0.settle() }
+        try await stage.life { life in
+            try await life.settle()
+            let reply = try await life.worker.perform(.say("x"))
+            #expect(reply == "rows 4")
+        }
         #expect(stage.source.assignments.dropFirst(assignmentCount).first == [t0: 0])
         #expect(stage.log.lines("checkpoint cannot be used").count == 1)
         // The half that waited before the damage still found its other half.
-        #expect(try await stage.lines() == lines + ["a1@4 1 2"])
+        #expect(try await stage.lines() == lines + ["a1@4 1 2", "said x"])
     }
 
     @Test func `with other rules the checkpoint of rows still holds`() async throws {
