@@ -1,5 +1,6 @@
 internal import CRdKafka
 internal import Core
+internal import Glibc
 internal import Logging
 
 // SAFETY: the topic handles are made and destroyed by this thread; the consumer thread joins it before it destroys the
@@ -29,6 +30,13 @@ final class LookupThread {
     private let client: OpaquePointer
     /// The longest one call into librdkafka may block, in milliseconds: a shutdown waits for it.
     private static let sliceMax: Int32 = 4000
+
+    private static let pauseMicroseconds: UInt32 = 100_000
+    /// What a call into librdkafka ends with when its time is over, or the way to a broker is not there yet.
+    private static let mayPass = [
+        RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, RD_KAFKA_RESP_ERR__TRANSPORT,
+        RD_KAFKA_RESP_ERR__WAIT_COORD,
+    ]
 
     private var topics: [(name: String, handle: OpaquePointer)] = []
     private var watch: LeaderWatch
@@ -141,10 +149,11 @@ final class LookupThread {
             let list = PartitionList(partitions, offset: offset)
             let error = question(list.list, min(timeout, slice))
             if error == RD_KAFKA_RESP_ERR_NO_ERROR { return list }
-            let mayCome = [RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE].contains(error)
-            guard mayCome, timeout > slice, core.lookups.isOpen else {
+            guard LookupThread.mayPass.contains(error), timeout > slice, core.lookups.isOpen else {
                 throw LookupThread.failure(error, doing: action)
             }
+            // A connection that is refused is an answer at once.
+            usleep(LookupThread.pauseMicroseconds)
             slice = min(slice * 2, LookupThread.sliceMax)
         }
     }
