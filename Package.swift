@@ -46,7 +46,7 @@ let modules: [Module] = [
     Module(name: "ConfigFiles", uses: ["Core", "Yams"]),
     Module(name: "CEL", uses: ["Core", "CRE2"]),
     Module(name: "Calendars", uses: ["Core", "ConfigFiles"]),
-    Module(name: "Templates", uses: ["Core", "CEL"]),
+    Module(name: "Templates", uses: ["Core", "CEL", "Calendars"]),
     Module(name: "ChangeEvents", uses: ["Core", "ConfigFiles", "CSimdJSON"]),
     Module(name: "RuleEngine", uses: ["Core", "ConfigFiles", "CEL", "Templates", "ChangeEvents", "Collections"]),
     Module(name: "Alerting", uses: ["Core", "ConfigFiles", "CEL", "Templates"]),

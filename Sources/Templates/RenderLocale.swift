@@ -1,5 +1,5 @@
+internal import Calendars
 public import Core
-internal import Foundation
 
 /// How a receiver reads numbers and times: its locale and its time zone.
 public struct RenderLocale: Sendable {
@@ -8,7 +8,7 @@ public struct RenderLocale: Sendable {
     /// The time zone's name, such as `Europe/Berlin`.
     public var timeZone: String { zone.identifier }
     let table: LocaleTable
-    private let zone: TimeZone
+    private let zone: TimeZoneRules
 
     /// Makes the forms of a locale and zone.
     ///
@@ -16,7 +16,7 @@ public struct RenderLocale: Sendable {
     /// an unknown zone is UTC. Check both with ``problems(locale:timeZone:)`` where they are configured.
     public init(locale: String, timeZone: String) {
         table = LocaleTable.named(locale) ?? LocaleTable.all[0]
-        zone = TimeZone(identifier: timeZone) ?? .gmt
+        zone = ZoneDatabase.system.zone(timeZone) ?? .utc
     }
 
     /// English in UTC.
@@ -32,8 +32,10 @@ public struct RenderLocale: Sendable {
             let known = supportedLocales.joined(separator: ", ")
             problems.append("a locale must be of one of the languages of \(known); found '\(locale)'")
         }
-        if TimeZone(identifier: timeZone) == nil {
-            problems.append("a time zone must have a name such as 'Europe/Berlin'; found '\(timeZone)'")
+        do {
+            _ = try ZoneDatabase.system.find(timeZone)
+        } catch {
+            problems.append(error.message)
         }
         return problems
     }
@@ -95,8 +97,7 @@ public struct RenderLocale: Sendable {
         // Outside the years that can be written, where the civil time would not mean anything.
         let limit: Int64 = 200_000_000_000_000
         let bounded = Timestamp(milliseconds: min(max(time.milliseconds, -limit), limit))
-        let offset = zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(bounded.milliseconds / 1000)))
-        return (bounded.adding(milliseconds: Int64(offset) * 1000).civil, offset)
+        return (zone.local(bounded).civil, Int(zone.offset(at: bounded) / 1000))
     }
 
     /// `UTC`, `UTC+1`, `UTC-3:30`: the same in every language, and never two zones of one name.

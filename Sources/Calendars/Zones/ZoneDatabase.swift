@@ -22,7 +22,7 @@ public final class ZoneDatabase: Sendable {
         directory: ProcessInfo.processInfo.environment["TZDIR"] ?? "/usr/share/zoneinfo")
 
     /// The zone of a name such as `Europe/Berlin`; nil where there is none.
-    public func zone(_ name: String) -> TimeZoneRules? { try? find(name) }
+    public func zone(_ name: String) -> TimeZoneRules? { try? lookUp(name) }
 
     /// Reads changed files at their next use.
     public func refresh() { cache.withLock { $0.removeAll() } }
@@ -39,14 +39,20 @@ public final class ZoneDatabase: Sendable {
     ///
     /// - Throws: ``Failure`` for a name that the database does not have or whose file cannot be read.
     public func find(_ name: String) throws(Failure) -> TimeZoneRules {
+        guard let zone = try lookUp(name) else { throw failure(name) }
+        return zone
+    }
+
+    /// - Returns: nil for a name that the database does not have.
+    private func lookUp(_ name: String) throws(Failure) -> TimeZoneRules? {
         if name == "UTC" { return .utc }
         if let zone = cache.withLock({ $0[name] }) { return zone }
-        guard ZoneDatabase.isName(name), let bytes = read(name) else { throw failure(name) }
+        guard ZoneDatabase.isName(name), let bytes = read(name) else { return nil }
         let table: ZoneTable
         do {
             table = try ZoneFile.table(bytes)
         } catch .notAZoneFile {
-            throw failure(name)
+            return nil
         } catch .leapSeconds {
             throw Failure(message: "a time zone may not count leap seconds; found '\(name)'", help: nil)
         } catch {
