@@ -309,8 +309,7 @@ struct DispatchMachine: Sendable {
         guard states[receiver]?.prune(at: now) == true, let state = states[receiver] else { return }
         try transaction.removeLimiterSlots(
             destination: receiver,
-            answeredBefore: now.adding(
-                milliseconds: -state.longestWindow.wholeMilliseconds - SlidingWindowLimiter.roundingMilliseconds))
+            answeredBefore: now.adding(milliseconds: -SlidingWindowLimiter.span(of: state.longestWindow)))
     }
 
     /// Rows of receivers that are not configured any more are dead.

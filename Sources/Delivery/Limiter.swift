@@ -3,8 +3,8 @@ import Core
 /// Exact sliding windows over sends; pure.
 ///
 /// A slot is open from the moment a send may begin until its answer is known, and counts in a window of length W until
-/// W after the answer. So at the receiver, whose clock sees the request somewhere between the two, no window holds more
-/// than its count.
+/// W (and a little) after the answer. So at the receiver, whose clock sees the request somewhere between the two, no
+/// window holds more than its count.
 struct SlidingWindowLimiter: Sendable, Equatable {
     private(set) var windows: [RateWindow]
     private(set) var openCount = 0
@@ -14,8 +14,14 @@ struct SlidingWindowLimiter: Sendable, Equatable {
 
     init(windows: [RateWindow]) { self.windows = windows }
 
-    /// Slots leave a window one millisecond late, as timestamps are cut to milliseconds.
-    static let roundingMilliseconds: Int64 = 1
+    /// How long a slot counts in a window after its answer.
+    ///
+    /// A little longer than the window is: timestamps are cut to milliseconds, and the router's clock may run 1 % fast
+    /// while it follows a system clock that was set forward.
+    static func span(of duration: Duration) -> Int64 {
+        let whole = duration.wholeMilliseconds
+        return whole + whole / 100 + 1
+    }
 
     var isUnlimited: Bool { windows.isEmpty }
     var longestWindow: Duration { windows.map(\.duration).max() ?? .zero }
@@ -25,7 +31,7 @@ struct SlidingWindowLimiter: Sendable, Equatable {
     }
 
     private func leaves(_ answer: Timestamp, _ duration: Duration) -> Timestamp {
-        answer.adding(milliseconds: duration.wholeMilliseconds + SlidingWindowLimiter.roundingMilliseconds)
+        answer.adding(milliseconds: SlidingWindowLimiter.span(of: duration))
     }
 
     /// How many slots may be taken now.

@@ -114,7 +114,7 @@ import Testing
             let blocked: Cycle
             (next, blocked) = try await pass(next, store)
             #expect(blocked.claims.isEmpty, "the slot of the crashed run counts from the restart")
-            clock.advance(milliseconds: 60_001)
+            clock.advance(milliseconds: 60_601)
             let (_, again) = try await pass(next, store)
             #expect(again.claims.map(\.row.id) == (ambiguous == .hold ? [] : [id]))
             await store.close(now: clock.now())
