@@ -61,7 +61,7 @@ final class World: @unchecked Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-    static func load(_ text: String) throws -> RuleSet {
+    static func load(_ text: String, tables: String = World.tables) throws -> RuleSet {
         let files = [
             ConfigFile(text: tables, file: "rules/tables.yaml"), ConfigFile(text: text, file: "rules/r.yaml"),
             ConfigFile(text: HealthTable.tables, file: "built-in/tables.yaml"),
