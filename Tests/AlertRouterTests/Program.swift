@@ -84,7 +84,7 @@ final class RunningProgram: Sendable {
     init(_ arguments: [String], in folder: String, environment: [String: String]) throws {
         let process = try Program.process(arguments, in: folder, environment: environment)
         let pipe = Pipe()
-        process.standardOutput = FileHandle.nullDevice
+        process.standardOutput = pipe
         process.standardError = pipe
         let relay = Relay()
         process.terminationHandler = { ended in
@@ -106,7 +106,7 @@ final class RunningProgram: Sendable {
         relay.connect { [weak self] change in self?.update(change) }
     }
 
-    /// Everything logged so far.
+    /// Everything logged or printed so far.
     var log: String { state.withLock { $0.text } }
 
     /// How often a text was logged.

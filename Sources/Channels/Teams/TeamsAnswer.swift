@@ -38,7 +38,9 @@ enum TeamsAnswer {
                 // The old connectors reported failures inside a 200.
                 status = inner
             } else if error == nil {
-                let id = response.header("x-ms-workflow-run-id").map { TeamsText.line($0, bytesMax: 200) }
+                let id = response.header("x-ms-workflow-run-id").map {
+                    TeamsText.line(url.redacted(from: $0), bytesMax: 200)
+                }
                 return report(.accepted(providerId: id), response.status, detail.isEmpty ? nil : detail)
             } else {
                 status = 400
