@@ -295,7 +295,8 @@ public final class Dispatcher: Sendable {
         for fact in cycle.facts {
             if case .receiverFailed(let receiver, let reason) = fact {
                 logger.error(
-                    "rows cannot be handled; the others are", metadata: ["receiver": "\(receiver)", "error": "\(reason)"])
+                    "rows cannot be handled; the others are",
+                    metadata: ["receiver": "\(receiver)", "error": "\(reason)"])
             }
             onFact(fact)
         }

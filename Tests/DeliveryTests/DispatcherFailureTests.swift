@@ -6,8 +6,8 @@ import Testing
 
 @testable import Delivery
 
-// Goal: what goes wrong is told, is tried again, and stays where it is. Method: the dispatcher runs on a store in memory
-// that a test makes fail, or with a destination that decides nonsense.
+// Goal: what goes wrong is told, is tried again, and stays where it is. Method: the dispatcher runs on a store in
+// memory that a test makes fail, or with a destination that decides nonsense.
 
 @Suite(.timeLimit(.minutes(1))) struct DispatcherFailureTests {
     let clock = TestClock(1_000_000)

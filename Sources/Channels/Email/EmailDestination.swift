@@ -168,8 +168,8 @@ public final class EmailDestination: Destination {
 
 /// The clients of all mail receivers: receivers with the same server and login share one, and its connections.
 ///
-/// A client lives as long as a destination uses it, also one that was replaced and still has messages under way; with the
-/// last one its connections are closed.
+/// A client lives as long as a destination uses it, also one that was replaced and still has messages under way; with
+/// the last one its connections are closed.
 public final class SMTPClients: Sendable {
     private struct Entry: Sendable {
         weak let client: SMTPClient?
