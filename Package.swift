@@ -49,7 +49,7 @@ let modules: [Module] = [
     Module(name: "Templates", uses: ["Core", "CEL", "Calendars"]),
     Module(name: "ChangeEvents", uses: ["Core", "ConfigFiles", "CSimdJSON"]),
     Module(name: "RuleEngine", uses: ["Core", "ConfigFiles", "CEL", "Templates", "ChangeEvents", "Collections"]),
-    Module(name: "Alerting", uses: ["Core", "ConfigFiles", "CEL", "Templates"]),
+    Module(name: "Alerting", uses: ["Core", "ConfigFiles", "CEL", "Calendars", "Templates"]),
     Module(name: "Store", uses: ["Core", "GRDB"]),
     Module(name: "Delivery", uses: ["Core", "Store", "Logging", "Collections"]),
     Module(name: "Spine", uses: ["Core", "ChangeEvents", "Store", "Delivery", "Logging"]),

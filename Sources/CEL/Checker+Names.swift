@@ -169,17 +169,28 @@ extension Checker {
         default: break
         }
         // Most often the row was forgotten: `defect_rate` for `after.defect_rate`.
+        let nearest = Spelling.nearest(to: name, among: environment.rootNames)
         for root in environment.rootNames {
+            // What takes any name, such as `labels`, says nothing of this one.
+            if name.count > 3, nearest != nil, isOpen(root) { continue }
             switch environment.resolve([root, name]) {
             case .slot, .dynamic: return "did you mean '\(root == "before" ? "after" : root).\(name)'?"
             default: continue
             }
         }
-        if let nearest = Spelling.nearest(to: name, among: environment.rootNames) {
+        if let nearest {
             return "did you mean '\(nearest)'?"
         }
         guard !environment.rootNames.isEmpty else { return nil }
         return "a text needs quotes: \"\(name)\"; the names are " + environment.rootNames.joined(separator: ", ")
+    }
+
+    /// Whether a root has fields of every name.
+    private func isOpen(_ root: String) -> Bool {
+        switch environment.resolve([root, "\u{0}"]) {
+        case .slot, .dynamic: true
+        case .record, .unknownColumn, .none: false
+        }
     }
 
     // MARK: Fields and presence

@@ -20,6 +20,7 @@ extension Checker {
     mutating func binary(_ node: Int, _ operation: Operator, _ left: Int, _ right: Int) -> CELType {
         let leftType = check(left)
         let rightType = check(right)
+        if let type = enumerated(operation, left, right) { return type }
         switch operation {
         case .index, .optionalIndex: return index(node, left, right, isOptional: operation == .optionalIndex)
         case .in: return membership(node, left, right)

@@ -29,6 +29,8 @@ internal enum DiagnosticCode: String, CaseIterable, Sendable {
     case recordUse = "C020"
     case unknownField = "C021"
     case duplicateKey = "C022"
+    /// An enumeration compared with what is none of its names.
+    case noName = "C023"
     /// Integer division compared with a fraction.
     case integerDivision = "C030"
 }

@@ -64,6 +64,11 @@ public struct Environment: Sendable {
     public var rootNames: [String]
     /// Functions beside the standard ones.
     public var functions: [Function]
+    /// Names of the values of enumerations in ascending order, by the name of their type.
+    ///
+    /// A value of the type `.message(name)` is an int at run time, the place in this list. It compares, also by order,
+    /// with the names written as texts, and with nothing else.
+    public var enumerations: [String: [String]]
     /// The namespace in which names are looked up, as CEL's containers; empty for none.
     public var container: String
     /// Whether types are checked at all; without it names and functions fail when the expression runs.
@@ -78,6 +83,7 @@ public struct Environment: Sendable {
         self.resolve = resolve
         self.rootNames = rootNames
         self.functions = functions
+        enumerations = [:]
         container = ""
         isChecked = true
         validatesLiterals = true

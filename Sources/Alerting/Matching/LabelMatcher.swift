@@ -83,7 +83,7 @@ public struct LabelMatcher: Sendable, CustomStringConvertible {
     /// `=`, `!=`, `=~` or `!~`.
     public var operatorText: String { (isEqual ? "=" : "!") + (isRegex ? "~" : isEqual ? "" : "=") }
 
-    /// The matcher as it is written: `team="quality"`; a name of other characters than letters, digits and `_` is quoted.
+    /// The matcher as it is written: `team="quality"`; a name of more than letters, digits and `_` is quoted.
     public var description: String {
         let isPlain =
             name.utf8.allSatisfy { $0 == 0x5F || $0 == 0x3A || (0x30...0x39).contains($0) || isLetter($0) }

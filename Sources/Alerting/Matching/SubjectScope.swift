@@ -6,15 +6,14 @@ internal import Synchronization
 ///
 /// | name | type | meaning |
 /// |---|---|---|
-/// | `severity` | string | `info`, `warning`, `error`, `critical` |
-/// | `severity_level` | int | 0, 1, 2, 3 |
+/// | `severity` | an enumeration | compares with `"info"`, `"warning"`, `"error"`, `"critical"`, also by order |
 /// | `labels`, `labels.x` | map, string | the label set of the alert; a label that is missing reads as the empty text |
 /// | `key`, `key.x` | map, string | the key columns alone, in the same way |
 /// | `rule`, `table`, `owner` | string | as in the rule file |
 final class SubjectScope: Sendable {
     /// What a dynamic index stands for.
     enum Name: Sendable, Hashable {
-        case severity, severityLevel, labels, key, rule, table, owner
+        case severity, labels, key, rule, table, owner
         case label(String)
         case keyColumn(String)
     }
@@ -27,10 +26,12 @@ final class SubjectScope: Sendable {
     /// What was named so far, by index.
     var named: [Name] { names.withLock { $0 } }
 
-    static let rootNames = ["severity", "severity_level", "labels", "key", "rule", "table", "owner"]
+    static let rootNames = ["severity", "labels", "key", "rule", "table", "owner"]
 
     var environment: Environment {
-        Environment(resolve: { [self] in resolve($0) }, rootNames: SubjectScope.rootNames)
+        var environment = Environment(resolve: { [self] in resolve($0) }, rootNames: SubjectScope.rootNames)
+        environment.enumerations = ["severity": Severity.allCases.map(\.description)]
+        return environment
     }
 
     private func index(_ name: Name) -> Int {
@@ -44,8 +45,7 @@ final class SubjectScope: Sendable {
     private func resolve(_ path: [String]) -> Environment.Resolution {
         let map = CELType.map(.string, .string)
         switch (path[0], path.count) {
-        case ("severity", 1): return .dynamic(index(.severity), .string)
-        case ("severity_level", 1): return .dynamic(index(.severityLevel), .int)
+        case ("severity", 1): return .dynamic(index(.severity), .message("severity"))
         case ("rule", 1): return .dynamic(index(.rule), .string)
         case ("table", 1): return .dynamic(index(.table), .string)
         case ("owner", 1): return .dynamic(index(.owner), .string)
@@ -59,14 +59,14 @@ final class SubjectScope: Sendable {
 
     static func value(_ name: Name, of subject: AlertSubject) -> Value {
         switch name {
-        case .severity: .string(subject.severity.description)
-        case .severityLevel: .int(Int64(subject.severity.rawValue))
+        case .severity: .int(Int64(subject.severity.rawValue))
         case .rule: .string(subject.rule)
         case .table: .string(subject.table)
         case .owner: .string(subject.owner)
         case .label(let name): .string(subject.label(name))
         case .keyColumn(let name): .string(subject.keyText(name))
-        case .labels: .map(ValueMap(texts: subject.labelSet.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+        case .labels:
+            .map(ValueMap(texts: subject.labelSet.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
         case .key:
             .map(
                 ValueMap(

@@ -1,3 +1,4 @@
+public import Calendars
 public import Core
 
 /// How the alerts of one route are grouped, repeated, held back and escalated.
@@ -45,6 +46,13 @@ public struct GroupSettings: Sendable, Equatable {
     public static let standard = GroupSettings(
         grouping: .rule, wait: .seconds(30), interval: .seconds(300), repeatInterval: .seconds(4 * 3600),
         criticalWait: .zero, storm: nil, muteTimes: [], digest: nil, escalations: [], sendsResolved: true)
+
+    /// For alerts about the router itself: as the standard, but at once.
+    public static let aboutRouter = {
+        var settings = standard
+        settings.wait = .zero
+        return settings
+    }()
 
     /// States everything.
     public init(
@@ -157,18 +165,20 @@ public struct DigestSettings: Sendable, Equatable {
         }
     }
 
+    public var schedule: Schedule
     public var split: Split
     /// Empty: key, summary, severity and since when.
     public var columns: [Column]
     public var sort: [SortKey]
 
-    /// States what a digest holds.
-    public init(split: Split, columns: [Column], sort: [SortKey]) {
+    /// States when a digest is sent and what it holds.
+    public init(schedule: Schedule, split: Split, columns: [Column], sort: [SortKey]) {
+        self.schedule = schedule
         self.split = split
         self.columns = columns
         self.sort = sort
     }
 
     /// When the digest is due next; nil where its schedule has no further time.
-    public func nextTime(after time: Timestamp) -> Timestamp? { nil }
+    public func nextTime(after time: Timestamp) -> Timestamp? { schedule.next(after: time) }
 }

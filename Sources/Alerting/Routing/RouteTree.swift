@@ -2,8 +2,8 @@ public import Core
 
 /// The tree of routes: who is told of an alert, and how.
 ///
-/// Every alert enters at the root. It goes into the first child that matches it, and into further ones while those before
-/// say `continue`; where no child matches, the node itself decides. Settings are inherited when the tree is loaded.
+/// Every alert enters at the root. It goes into the first child that matches it, and into further ones while those
+/// before say `continue`; where no child matches, the node itself decides. Settings are inherited when the tree is loaded.
 public struct RouteTree: Sendable {
     /// One route.
     public struct Node: Sendable {
@@ -40,7 +40,12 @@ public struct RouteTree: Sendable {
         }
     }
 
+    /// The built-in table of facts about the router itself.
+    public static let operatorTable = "router_health"
+
     public var root: Node
+    /// Told of alerts about the router itself, whatever the routes say; nil: they are routed as others.
+    public var operatorReceiver: String?
 
     /// Makes a tree of resolved nodes.
     public init(root: Node) { self.root = root }
@@ -57,6 +62,9 @@ public struct RouteTree: Sendable {
     ///
     /// - Parameter notify: the receivers that the alert's rule names; they override the tree, with the root's settings.
     public func matches(_ subject: AlertSubject, notify: [String]) -> [RouteMatch] {
+        if subject.table == RouteTree.operatorTable, notify.isEmpty, let operatorReceiver {
+            return [RouteMatch(receiver: operatorReceiver, path: ["operator"], settings: .aboutRouter)]
+        }
         guard notify.isEmpty else {
             let path = ["rule \(subject.rule): notify"]
             return RouteTree.once(

@@ -63,7 +63,8 @@ public struct SilenceLimits: Sendable, Equatable {
         if case .labels(let matchers) = silence.expression {
             let isEmpty = { (matcher: LabelMatcher) in matcher.matches([:]) }
             guard !matchers.allSatisfy(isEmpty) else {
-                return "a silence needs a matcher that does not match a missing label, so that it never takes all alerts"
+                return
+                    "a silence needs a matcher that does not match a missing label, so that it never takes all alerts"
             }
         }
         guard openCount < countMax else { return "there are \(countMax) silences already" }

@@ -35,7 +35,7 @@ public struct Inhibitor: Sendable, Hashable {
     }
 }
 
-/// All inhibition rules. What they say depends on the set of firing alerts alone, never on the order in which they came.
+/// All inhibition rules. What they say depends on the set of firing alerts alone, never on their order.
 public struct InhibitionRules: Sendable {
     public var rules: [InhibitionRule]
 
@@ -56,8 +56,8 @@ public struct InhibitionRules: Sendable {
 
 /// The firing alerts that may inhibit others, by rule and equal labels; kept up to date alert by alert.
 ///
-/// An alert never inhibits itself. Where an alert is both a source and a target of a rule, sources that are also targets of
-/// it do not inhibit it, so that two such alerts never silence each other. A suppressed alert still inhibits.
+/// An alert never inhibits itself. Where an alert is both a source and a target of a rule, sources that are also targets
+/// of it do not inhibit it, so that two such alerts never silence each other. A suppressed alert still inhibits.
 public struct InhibitionIndex: Sendable {
     private struct Key: Hashable {
         var rule: Int
