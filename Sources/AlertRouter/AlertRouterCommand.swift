@@ -73,6 +73,12 @@ struct CommandFailure: Error {
         self.lines = lines
     }
 
+    /// What went wrong, in one line.
+    var reason: String {
+        let first = lines.first ?? ""
+        return first.hasPrefix("error: ") ? String(first.dropFirst("error: ".count)) : first
+    }
+
     /// For people to standard error; for programs that asked for JSON also as the answer.
     func show(asJSON: Bool) {
         for line in lines { Output.error(line) }

@@ -3,6 +3,7 @@ import Foundation
 import KafkaClient
 import NIOPosix
 import Sandbox
+import Store
 import Synchronization
 import Testing
 
@@ -183,6 +184,51 @@ private final class Flag: Sendable {
         #expect(try await run("dead-letters discard \(number) 999", folder).code == 1)
         #expect(try await run("store restore copy.db", folder).code == 0)
         #expect(try await run("store restore alert-router.yaml", folder).errors.contains("nothing was changed"))
+    }
+
+    @Test func `a letter whose message was not kept is read from Kafka again`() async throws {
+        let folder = try Workspace()
+        let cluster = try MockCluster(brokerCount: 1)
+        defer { cluster.shutdown() }
+        try prepare(folder, cluster)
+        try folder.write(
+            """
+            {"topic":"t","partition_hint":1,"key":"z","value":{"id":"z","value":0}}
+            {"topic":"t","partition_hint":1,"key":"a","headers":{"h":"x"},"value":{"id":"a","value":15}}
+
+            """, to: "lines.ndjson")
+        #expect(try await run("publish lines.ndjson", folder).code == 0)
+        let clock = SystemWallClock()
+        let store = try SQLiteStore(
+            StoreOptions(
+                location: StoreLocation(folder: folder.path + "/state", name: "alert"), limits: .standard,
+                now: clock.now(), metrics: MetricsRegistry()),
+            holder: .current(startedAt: clock.now(), socketPath: ""))
+        // Where the message lies, and where none does.
+        for (partition, offset) in [(Int32(1), Int64(1)), (1, 7), (5, 0)] {
+            var letter = DeadLetterRecord(kind: .evaluation, createdAt: clock.now(), reason: "a rule failed")
+            (letter.topic, letter.partition, letter.offset) = ("t", partition, offset)
+            letter.areBytesDropped = true
+            let record = letter
+            _ = try await store.write(byteCount: 64) { try $0.insertDeadLetter(record) }
+        }
+        await store.close(now: clock.now())
+
+        #expect(try await run("dead-letters show 1", folder).output.contains("read them from Kafka"))
+        let raw = try await run("dead-letters show 1 --raw", folder)
+        #expect(raw.code == 0 && raw.output.contains(#"value        {"id":"a","value":15}"#), "\(raw.transcript)")
+        #expect(raw.errors.contains("it was read from Kafka"))
+        let beyond = try await run("dead-letters show 2 --raw", folder)
+        #expect(beyond.code == 1 && beyond.errors.contains("t[1] ends at offset 2"), "\(beyond.transcript)")
+
+        let service = try start(folder, ["--new-store"])
+        try await service.wait(for: "worker started")
+        let replayed = try await run("dead-letters replay 1 3", folder)
+        #expect(replayed.output.contains("1: read again from Kafka; 1 events were judged"), "\(replayed.transcript)")
+        #expect(replayed.output.contains("3: the message was not kept, and Kafka has it no more"))
+        #expect(replayed.code == 1)
+        service.send(SIGTERM)
+        #expect(await service.waitForExit() == 0, "\(service.log)")
     }
 
     @Test func `SIGTERM ends it within 10 s though a receiver never answers, and the next run delivers`() async throws {

@@ -69,7 +69,7 @@ struct DeadLettersCommand: AsyncParsableCommand {
 
         func run() async throws {
             let store = try StoreAccess.reading(configuration)
-            guard let letter = try store.read({ try $0.deadLetter(id: id) }) else {
+            guard var letter = try store.read({ try $0.deadLetter(id: id) }) else {
                 throw CommandFailure(
                     .inputIsWrong, "there is no dead letter \(id)",
                     help: "'alert-router dead-letters list --all' prints the ids")
@@ -78,6 +78,11 @@ struct DeadLettersCommand: AsyncParsableCommand {
                 try RawAccessLog.note(
                     letter: id, by: StoreAccess.person, at: SystemWallClock().now(),
                     in: StoreAccess.location(configuration))
+            }
+            let isFromKafka = raw && letter.areBytesDropped
+            if isFromKafka {
+                letter = try await MessageRecovery.recover(letter, configurationPath: configuration.config)
+                if output.output == .text { Output.error("the store did not keep the message; it was read from Kafka") }
             }
             output.show(DeadLetterText.json(letter, isRaw: raw)) {
                 for line in DeadLetterText.lines(letter, isRaw: raw) { Output.line(line) }
@@ -153,7 +158,11 @@ enum DeadLetterText {
         if let rowKey = letter.rowKey { lines.append("row key      \(rowKey)") }
         if let row = letter.outboxId { lines.append("outbox row   \(row)") }
         if let by = letter.settledBy { lines.append("settled by   \(by)") }
-        let bytes = letter.areBytesDropped ? "not kept: the position says where they are" : "\(letter.byteCount)"
+        let bytes =
+            !letter.areBytesDropped
+            ? "\(letter.byteCount)"
+            : letter.topic == nil
+                ? "not kept: the store held too many letters" : "not kept; --raw and 'replay' read them from Kafka"
         lines.append("bytes        \(bytes)")
         if isRaw {
             if let key = letter.key { lines.append("key          \(String(decoding: key, as: UTF8.self))") }
@@ -171,7 +180,8 @@ enum DeadLetterText {
             .init("offset", letter.offset.map { .integer($0) } ?? .null), .init("rule", .optional(letter.rule)),
             .init("row_key", .optional(letter.rowKey)), .init("receiver", .optional(letter.receiver)),
             .init("outbox_id", letter.outboxId.map { .integer($0) } ?? .null),
-            .init("bytes", .integer(letter.byteCount)), .init("settled_by", .optional(letter.settledBy)),
+            .init("bytes", .integer(letter.byteCount)), .init("bytes_kept", .bool(!letter.areBytesDropped)),
+            .init("settled_by", .optional(letter.settledBy)),
         ]
         if isRaw {
             members.append(.init("key", .optional(letter.key.map { String(decoding: $0, as: UTF8.self) })))

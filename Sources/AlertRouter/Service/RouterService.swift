@@ -299,7 +299,14 @@ final class RouterService: Sendable {
                 if let id = Int64(key.dropFirst(ReplayRequests.prefix.count)),
                     let letter = try store.read({ try $0.deadLetter(id: id) }), letter.state == .open
                 {
-                    _ = try await worker.replay([letter], by: String(decoding: by, as: UTF8.self))
+                    do {
+                        let whole = try await MessageRecovery.recover(letter, configurationPath: configurationPath)
+                        _ = try await worker.replay([whole], by: String(decoding: by, as: UTF8.self))
+                    } catch let failure as CommandFailure {
+                        logger.warning(
+                            "a dead letter could not be replayed",
+                            metadata: ["id": "\(id)", "reason": "\(failure.reason)"])
+                    }
                 }
                 try await store.write(byteCount: 64) { try $0.setMeta(key, nil) }
             }

@@ -26,6 +26,8 @@ struct ServiceCommands {
             do {
                 let text = try await settle(id, isReplay: isReplay, by: by)
                 results.append(OfflineCommands.result(id, isDone: true, text))
+            } catch let failure as CommandFailure {
+                results.append(OfflineCommands.result(id, isDone: false, failure.reason))
             } catch let error as StoreError where !error.isStorageFailure {
                 results.append(OfflineCommands.result(id, isDone: false, error.message))
             }
@@ -50,8 +52,9 @@ struct ServiceCommands {
             }
             return "back in the outbox"
         }
-        let report = try await service.worker.replay([letter], by: by)
+        let whole = try await MessageRecovery.recover(letter, configurationPath: service.configurationPath)
+        let report = try await service.worker.replay([whole], by: by)
         if let reason = report.refused[id] { throw StoreError(.conflict, "still refused: \(reason)", systemCode: nil) }
-        return "read again; \(report.judgedCount) events were judged"
+        return "read again\(letter.areBytesDropped ? " from Kafka" : ""); \(report.judgedCount) events were judged"
     }
 }
