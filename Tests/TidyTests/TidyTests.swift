@@ -209,6 +209,40 @@ private func code(_ line: String) -> String {
         }
     }
 
+    @Test func `the operating page lists every metric that the worker has, and no other`() throws {
+        let page = try String(contentsOf: root.appendingPathComponent("docs/operating.md"), encoding: .utf8)
+        var metrics: Set<String> = []
+        for file in sources where !["RouterBench", "RouterTesting"].contains(file.target) {
+            let text = file.lines.joined(separator: "\n")
+            for match in text.matches(of: /(?:counter|gauge|histogram)\(\s*"(?<name>[a-z_]+)"/) {
+                // Counters of the worker are made by a function that completes their names.
+                let name = String(match.name)
+                metrics.insert(name.hasPrefix("alert_router_") ? name : "alert_router_\(name)_total")
+            }
+        }
+        try #require(metrics.count > 45)
+        let listed = Set(page.matches(of: /alert_router_[a-z_]+/).map { String($0.output) })
+        #expect(metrics.subtracting(listed).sorted() == [], "docs/operating.md does not list them")
+        #expect(listed.subtracting(metrics).sorted() == [], "docs/operating.md lists what is not there")
+    }
+
+    @Test func `the alerting page lists every component of the router's own alerts, and no other`() throws {
+        let page = try String(contentsOf: root.appendingPathComponent("docs/alerting.md"), encoding: .utf8)
+        var components: Set<String> = []
+        for file in sources where ["Spine", "AlertWorker", "AlertRouter"].contains(file.target) {
+            let text = file.lines.joined(separator: "\n")
+            components.formUnion(text.matches(of: /component: "(?<name>[a-z-]+)"/).map { String($0.name) })
+            if file.path.hasSuffix("HealthNotes.swift") {
+                components.formUnion(text.matches(of: /static let \w+ = "(?<name>[a-z-]+)"/).map { String($0.name) })
+            }
+        }
+        try #require(components.count > 10)
+        let table = page.components(separatedBy: "| component |").last ?? ""
+        let listed = Set(table.matches(of: /(?m)^\| `(?<name>[a-z-]+)` \|/).map { String($0.name) })
+        #expect(components.subtracting(listed).sorted() == [], "docs/alerting.md does not list them")
+        #expect(listed.subtracting(components).sorted() == [], "docs/alerting.md lists what is not there")
+    }
+
     @Test func `every diagnostic code belongs to one target and stands in the diagnostics page`() throws {
         let page = try String(contentsOf: root.appendingPathComponent("docs/diagnostics.md"), encoding: .utf8)
         var targets: [String: Set<String>] = [:]

@@ -95,7 +95,10 @@ final class RouterService: Sendable {
             })
         self.worker = worker
         self.rulesNow = rulesNow
-        relay.connect { worker.report($0) }
+        relay.connect { [logger] fact in
+            RouterService.log(fact, logger)
+            worker.report(fact)
+        }
         console =
             configuration.http.isEnabled
             ? ConsoleServer(
@@ -119,6 +122,18 @@ final class RouterService: Sendable {
 
     private let rulesNow: CurrentRules
     private let relay: FactRelay
+
+    /// What the operator is told of delivery also stands in the log: the operator's own receiver may be what fails.
+    private static func log(_ fact: HealthFact, _ logger: Logger) {
+        // The dispatcher logs its store itself; a text that falls back does so for each message.
+        guard !["store", "template"].contains(fact.component) else { return }
+        let metadata: Logger.Metadata = ["component": "\(fact.component)", "subject": "\(fact.subject)"]
+        if fact.isHealthy {
+            logger.notice("delivery is well again", metadata: metadata)
+        } else {
+            logger.warning("delivery has a problem", metadata: metadata.merging(["detail": "\(fact.detail)"]) { $1 })
+        }
+    }
 
     /// Runs until ``stop()`` or a failure; returns after everything decided is stored and attempts under way have
     /// ended.
