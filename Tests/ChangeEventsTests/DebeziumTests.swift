@@ -3,7 +3,6 @@ import Core
 import Testing
 
 /// Captures of Debezium 3.6.3 with PostgreSQL 16: every op, with and without schema, flattened.
-@Suite(.enabled(if: SampleData.exists, "the sample data is not beside the project"))
 struct DebeziumTests {
     static func zoo(_ columns: [String: ColumnType], format: EventFormat = .detect) -> TableCatalog {
         var zoo = TableDeclaration(name: "type_zoo", rowKey: ["id"], columns: columns)

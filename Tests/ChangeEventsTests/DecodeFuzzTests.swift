@@ -4,7 +4,6 @@ import Testing
 
 /// Goal: no bytes crash the decoder, and what it says does not depend on chance. Method: real messages cut at every
 /// length, with bytes changed, and plain noise; each message is an event, known to be none, or rejected.
-@Suite(.enabled(if: SampleData.exists, "the sample data is not beside the project"))
 struct DecodeFuzzTests {
     static let catalog = SampleData.catalog([SampleData.customer, SampleData.inventory, SampleData.quality])
 

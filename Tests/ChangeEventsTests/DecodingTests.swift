@@ -2,7 +2,6 @@ import ChangeEvents
 import Core
 import Testing
 
-@Suite(.enabled(if: SampleData.exists, "the sample data is not beside the project"))
 struct DecodingTests {
     // Goal: every change row of the corpus becomes an event with its key, version and times.
     @Test(arguments: ["gld_fact_quality", "gld_fact_inventory", "gld_fact_sla", "gld_dim_customer"])

@@ -3,7 +3,6 @@ import Core
 import Testing
 
 /// Each of the 47 edge cases by name, with what must become of it.
-@Suite(.enabled(if: SampleData.exists, "the sample data is not beside the project"))
 struct EdgeCaseTests {
     enum Expected {
         /// Events, with the values of some columns as ``Seen`` writes them.

@@ -3,7 +3,6 @@ import Core
 import Foundation
 import Testing
 
-@Suite(.enabled(if: SampleData.exists, "the sample data is not beside the project"))
 struct OtherFormatTests {
     static let catalog = SampleData.catalog([SampleData.customer, SampleData.inventory])
 

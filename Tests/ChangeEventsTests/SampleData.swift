@@ -2,20 +2,10 @@ import ChangeEvents
 import Core
 import Foundation
 
-/// The sample events beside the project; tests that need them are off where they are missing.
+/// The sample events of `Tests/Data`.
 enum SampleData {
-    static let folder: String = {
-        if let path = ProcessInfo.processInfo.environment["ALERT_ROUTER_SHARED"] { return path + "/data" }
-        let root = URL(fileURLWithPath: #filePath)
-            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        for candidate in ["../shared/data", "../../shared/data"] {
-            let path = root.appendingPathComponent(candidate).standardized.path
-            if FileManager.default.fileExists(atPath: path) { return path }
-        }
-        return root.appendingPathComponent("../shared/data").standardized.path
-    }()
-
-    static var exists: Bool { FileManager.default.fileExists(atPath: folder + "/cdf/gld_fact_quality.ndjson") }
+    static let folder = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Data").path
 
     /// One line of a sample file.
     struct Line {

@@ -5,17 +5,14 @@ import Testing
 func write(_ text: String, to path: String) throws { try Data(text.utf8).write(to: URL(fileURLWithPath: path)) }
 func remove(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
 
-private let shared: String = {
-    if let path = ProcessInfo.processInfo.environment["ALERT_ROUTER_SHARED"] { return path }
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
-    return root.appendingPathComponent("../shared").standardizedFileURL.path
-}()
+private let data = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Data").path
 // asread_order.ndjson lists positions and has no values.
 private let samples: [String] = ["cdf", "formats"].flatMap { folder in
-    let path = "\(shared)/data/\(folder)"
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    return names.filter { $0.hasSuffix(".ndjson") && $0 != "asread_order.ndjson" }.sorted().map { "\(path)/\($0)" }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(data)/\(folder)")) ?? []
+    return names.filter { $0.hasSuffix(".ndjson") && $0 != "asread_order.ndjson" }.sorted().map {
+        "\(data)/\(folder)/\($0)"
+    }
 }
 
 /// Values of a file to publish go out byte by byte as they stand there.
@@ -93,7 +90,9 @@ struct PublishLineTests {
         #expect(throws: KafkaError.self) { _ = try PublishLineReader(path: "/nowhere/at.all") }
     }
 
-    @Test(.enabled(if: !samples.isEmpty, "the sample data is not at ../shared/data"), arguments: samples)
+    @Test func `there are samples`() { #expect(samples.count > 10) }
+
+    @Test(arguments: samples)
     func `every sample line is read, its value cut as the data's page says`(path: String) throws {
         let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
         var reader = try PublishLineReader(path: path)

@@ -187,14 +187,9 @@ struct Harness {
     }
 }
 
-/// The folder with the shared data, and the repository.
+/// The repository, and the sample events in it.
 enum Places {
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
-    static var shared: String {
-        ProcessInfo.processInfo.environment["ALERT_ROUTER_SHARED"]
-            ?? root.deletingLastPathComponent()
-            .appendingPathComponent("shared").path
-    }
-    static var hasData: Bool { FileManager.default.fileExists(atPath: shared + "/data/cdf/gld_fact_quality.ndjson") }
+    static var data: String { root.path + "/Tests/Data" }
 }

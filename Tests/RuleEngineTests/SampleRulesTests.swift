@@ -26,7 +26,7 @@ import Testing
     }
 
     private static func messages(_ table: String) throws -> [RawBatch.Copied] {
-        let text = try String(contentsOfFile: "\(Places.shared)/data/cdf/\(table).ndjson", encoding: .utf8)
+        let text = try String(contentsOfFile: "\(Places.data)/cdf/\(table).ndjson", encoding: .utf8)
         return try text.split(separator: "\n").enumerated().map { index, line in
             let start = try #require(line.range(of: "\"value\":")).upperBound
             return RawBatch.Copied(
@@ -72,8 +72,7 @@ import Testing
         return (counts, story)
     }
 
-    @Test(.enabled(if: Places.hasData, "the shared sample data is not there"))
-    func `the sample data fires dozens of alerts and resolves many`() throws {
+    @Test func `the sample data fires dozens of alerts and resolves many`() throws {
         let counts = try SampleRulesTests.run(step: 50).counts
         func count(_ kind: String) -> Int { counts.filter { $0.key.hasSuffix(" \(kind)") }.map(\.value).reduce(0, +) }
         #expect((40...300).contains(count("firing")))
@@ -88,8 +87,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: Places.hasData, "the shared sample data is not there"))
-    func `read live and read after the fact give the same alerts`() throws {
+    @Test func `read live and read after the fact give the same alerts`() throws {
         let live = try SampleRulesTests.run(step: 7)
         let catchUp = try SampleRulesTests.run(step: 100_000)
         #expect(live.counts == catchUp.counts)
