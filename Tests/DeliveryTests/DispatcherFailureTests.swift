@@ -55,7 +55,11 @@ import Testing
         let dispatcher = dispatcher([destination])
         async let running: Void = dispatcher.run()
         while clock.firstDeadline != clock.now().adding(milliseconds: 1000) { await Task.yield() }
-        #expect(facts.all == [.storeFailed(reason: "disk_full: the disk is full")] || facts.all.count == 1)
+        guard facts.all.count == 1, case .storeFailed(let reason) = facts.all[0] else {
+            Issue.record("\(facts.all)")
+            return await dispatcher.drain(within: .zero)
+        }
+        #expect(reason.contains("the disk is full"))
         #expect(!dispatcher.isDelivering)
         clock.advance(milliseconds: 1000)
         while clock.firstDeadline != clock.now().adding(milliseconds: 1000) { await Task.yield() }
@@ -150,7 +154,6 @@ import Testing
         #expect(store.state.rows[poisoned]?.providerId == "first" && store.state.attempts.count == 2)
         await dispatcher.drain(within: .seconds(5))
         await running
-        #expect(facts.all.last == .receiverRecovered(receiver: "ops") || facts.all.count == 1)
     }
 
     @Test func `a drain ends though an end cannot be recorded`() async throws {
