@@ -10,6 +10,12 @@ import Testing
 // memory that a test makes fail, or with a destination that decides nonsense.
 
 @Suite(.timeLimit(.minutes(1))) struct DispatcherFailureTests {
+    private final class Adding: Sendable {
+        private let state = Mutex(false)
+        var isOver: Bool { state.withLock { $0 } }
+        func end() { state.withLock { $0 = true } }
+    }
+
     let clock = TestClock(1_000_000)
     let store = MemoryStore(run: 1)
     let registry = MetricsRegistry()
@@ -210,33 +216,36 @@ import Testing
         #expect(breakerGauge("kept") == 0)
     }
 
-    @Test func `rows of a receiver that was added before they came are sent, whatever is under way`() async throws {
-        for delay in 0..<40 {
-            let store = MemoryStore(run: 1)
-            let old = FakeDestination("ops", policy: .standard, joins: false)
-            let new = FakeDestination("new", policy: .standard, joins: false)
-            let dispatcher = Dispatcher(
-                store: store, destinations: [old], clock: clock, seed: 1, metrics: registry,
-                logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), onFact: { _ in })
-            async let running: Void = dispatcher.run()
-            // A pass may be under way, with a search for removed receivers in it.
-            for _ in 0..<delay % 8 { await Task.yield() }
-            clock.advance(milliseconds: DispatchMachine.orphanSearchMilliseconds)
-            dispatcher.wake()
-            await dispatcher.add(destinations: [new])
-            let now = clock.now()
-            let id = try store.sync {
-                try $0.insertOutbox(makeRow("new", lane: "n", payload: "a=fire", at: now))
+    @Test func `a receiver is added when no pass under way can take its rows for those of a removed one`() async throws {
+        let new = FakeDestination("new", policy: .standard, joins: false)
+        let dispatcher = dispatcher([FakeDestination("ops", policy: .standard, joins: false)])
+        async let running: Void = dispatcher.run()
+        while !dispatcher.isDelivering { await Task.yield() }
+        // A pass with the old receivers, and a search for removed ones in it, has not reached the store yet.
+        clock.advance(milliseconds: DispatchMachine.orphanSearchMilliseconds)
+        store.hold()
+        dispatcher.wake()
+        while store.heldCount == 0 { await Task.yield() }
+        let adding = Adding()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await dispatcher.add(destinations: [new])
+                adding.end()
             }
-            clock.advance(milliseconds: DispatchMachine.orphanSearchMilliseconds)
-            dispatcher.wake()
-            await new.waitForSends(1)
-            new.answer(.accepted(providerId: nil))
-            await dispatcher.replace(destinations: [new])
-            await dispatcher.drain(within: .seconds(5))
-            await running
-            #expect(store.state.rows[id]?.state == .sent)
+            for _ in 0..<1000 { await Task.yield() }
+            #expect(!adding.isOver)
+            store.letGo()
+            try await group.waitForAll()
         }
+        let id = try add("n", receiver: "new")
+        clock.advance(milliseconds: DispatchMachine.orphanSearchMilliseconds)
+        dispatcher.wake()
+        await new.waitForSends(1)
+        new.answer(.accepted(providerId: nil))
+        await dispatcher.replace(destinations: [new])
+        await dispatcher.drain(within: .seconds(5))
+        await running
+        #expect(store.state.rows[id]?.state == .sent)
     }
 
     @Test func `a change of destinations waits for the store, and a stop ends the wait`() async throws {

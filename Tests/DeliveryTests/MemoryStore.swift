@@ -282,6 +282,7 @@ extension MemoryTransaction: StoreTransaction {
 /// A store in memory: every job is a transaction of its own; it can be made to fail.
 final class MemoryStore: RouterStore {
     let run: Int64
+    private let gate = Mutex<(isHeld: Bool, waiters: [CheckedContinuation<Void, Never>])>((false, []))
     private let shared: Mutex<(state: MemoryState, failure: StoreError?, refusedId: Int64?)>
 
     init(run: Int64, state: MemoryState = MemoryState()) {
@@ -309,8 +310,26 @@ final class MemoryStore: RouterStore {
     func write<T: Sendable>(
         byteCount: Int, _ body: @escaping @Sendable (any StoreTransaction) throws -> T
     ) async throws -> T {
-        try sync(body)
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let isHeld = gate.withLock { gate in
+                if gate.isHeld { gate.waiters.append(continuation) }
+                return gate.isHeld
+            }
+            if !isHeld { continuation.resume() }
+        }
+        return try sync(body)
     }
+    /// Lets transactions wait that were not begun.
+    func hold() { gate.withLock { $0.isHeld = true } }
+    func letGo() {
+        let waiters = gate.withLock { gate in
+            defer { gate = (false, []) }
+            return gate.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+    /// How many transactions wait.
+    var heldCount: Int { gate.withLock { $0.waiters.count } }
     func submit(
         byteCount: Int, chain: WriteChain?, _ body: @escaping @Sendable (any StoreTransaction) throws -> Void,
         completion: @escaping @Sendable (Result<Void, any Error>) -> Void
