@@ -46,6 +46,14 @@ enum ProgramVersion {
     static let text = "0.1.0"
 }
 
+/// How this program is called again: by its path where it is not found by its name.
+enum ProgramName {
+    static var asStarted: String {
+        guard let path = CommandLine.arguments.first, path.contains("/") else { return "alert-router" }
+        return path
+    }
+}
+
 /// How a command ends when it does not succeed.
 struct CommandFailure: Error {
     /// Exit codes, the same for every command.

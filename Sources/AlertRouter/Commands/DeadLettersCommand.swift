@@ -160,7 +160,7 @@ enum DeadLetterText {
         if let by = letter.settledBy { lines.append("settled by   \(by)") }
         let bytes =
             !letter.areBytesDropped
-            ? "\(letter.byteCount)"
+            ? "\(letter.byteCount)" + (isRaw || letter.byteCount == 0 ? "" : "; --raw prints them")
             : letter.topic == nil
                 ? "not kept: the store held too many letters" : "not kept; --raw and 'replay' read them from Kafka"
         lines.append("bytes        \(bytes)")

@@ -44,7 +44,7 @@ struct DemoSummary {
         if figures.letters > 0 {
             lines += [
                 "", "The dead letters are rows with a null or NaN that a rule needed. Look at them:",
-                "  alert-router dead-letters list --config \(configurationPath)",
+                "  \(ProgramName.asStarted) dead-letters list --config \(configurationPath)",
             ]
         }
         return lines + faults.prefix(5).map { "  refused: \($0)" }

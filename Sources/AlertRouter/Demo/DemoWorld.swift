@@ -214,8 +214,8 @@ final class DemoWorld: Sendable {
     func invite() {
         Output.line()
         Output.line("The router goes on until Ctrl-C. From another terminal:")
-        Output.line("  alert-router alerts list --config \(configurationPath)")
-        Output.line("  alert-router dead-letters list --config \(configurationPath)")
+        Output.line("  \(ProgramName.asStarted) alerts list --config \(configurationPath)")
+        Output.line("  \(ProgramName.asStarted) dead-letters list --config \(configurationPath)")
     }
 
     func stop() async {
