@@ -12,6 +12,20 @@ final class CrashRecorder: Sendable {
         var isResolved: Bool
     }
 
+    /// One message at one addressee.
+    struct Arrival {
+        var addressee: String
+        var told: [Told]
+        /// Alerts that it only counts, "and N more", for want of room.
+        var leftOutCount: Int
+
+        init(addressee: String, lines: [String]) {
+            self.addressee = addressee
+            told = CrashRecorder.read(lines, addressee: addressee)
+            leftOutCount = CrashRecorder.leftOutCount(in: lines)
+        }
+    }
+
     private let clock = SystemWallClock()
     let chats: [(name: String, sink: TeamsSink)]
     let mail: SMTPSandbox
@@ -48,14 +62,11 @@ final class CrashRecorder: Sendable {
         return faults
     }
 
-    /// Alerts that messages only counted, "and N more", for want of room.
-    var leftOutCount: Int {
-        let lines =
-            chats.flatMap { $0.sink.cards.flatMap(\.lines) }
-            + mail.messages.flatMap { ($0.text ?? "").components(separatedBy: "\n") }
-        return lines.reduce(0) { sum, line in
+    /// How many alerts a message counts without showing them: the line "and N more".
+    static func leftOutCount(in lines: [String]) -> Int {
+        lines.reduce(0) { sum, line in
             let words = line.split(separator: " ")
-            guard words.count == 3, words[0] == "and", words[2].hasPrefix("more") else { return sum }
+            guard words.count == 3, words[0] == "and", words[2] == "more" else { return sum }
             return sum + (Int(words[1]) ?? 0)
         }
     }
@@ -64,26 +75,26 @@ final class CrashRecorder: Sendable {
     var operatorLines: [String] { chats.first { $0.name == "ops" }?.sink.cards.flatMap(\.lines) ?? [] }
 
     /// Everything that arrived, per message, in the order of arrival at each addressee.
-    func arrivals() -> (told: [[Told]], faults: [String]) {
-        var all: [[Told]] = []
+    func arrivals() -> (messages: [Arrival], faults: [String]) {
+        var all: [Arrival] = []
         var faults: [String] = []
         for chat in chats where chat.name != "ops" {
             for card in chat.sink.cards {
-                let told = CrashRecorder.read(card.lines, addressee: chat.name)
+                let arrival = Arrival(addressee: chat.name, lines: card.lines)
+                let told = arrival.told
                 let isAboutEvents = told.contains { $0.episode.rule == "wear-rose" }
                 if !isAboutEvents, Set(told.map(\.episode.incidentKey)) != Set(card.ids) {
                     faults.append("\(chat.name): a card's ids and texts differ: \(card.ids) \(card.lines)")
                 }
-                all.append(told)
+                all.append(arrival)
             }
         }
         for message in mail.messages {
             let address = message.recipients.joined(separator: ",")
             let receiver = address.hasPrefix("desk@") ? "desk" : "planners"
-            let lines = (message.text ?? "").components(separatedBy: "\n")
-            let told = CrashRecorder.read(lines, addressee: "\(receiver) \(address)")
-            if told.isEmpty { faults.append("a mail to \(address) tells nothing: \(message.text ?? "")") }
-            all.append(told)
+            let arrival = Arrival(addressee: "\(receiver) \(address)", lines: message.lines)
+            if arrival.told.isEmpty { faults.append("a mail to \(address) tells nothing: \(message.text ?? "")") }
+            all.append(arrival)
         }
         return (all, faults)
     }

@@ -38,6 +38,12 @@ public struct SMTPSandboxMessage: Sendable, Equatable {
     public var subject: String { header("Subject") ?? "" }
     /// The text/plain part, decoded.
     public var text: String? { SMTPSandboxMIME(bytes).part("text/plain") }
+    /// The text/plain part line by line, without its line ends.
+    ///
+    /// A mail's lines end in CRLF, which is one character: cutting ``text`` at LF would find none.
+    public var lines: [String] {
+        (text ?? "").split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
+    }
     /// The text/html part, decoded.
     public var html: String? { SMTPSandboxMIME(bytes).part("text/html") }
 }
