@@ -13,7 +13,7 @@ struct CrashCommand: AsyncParsableCommand {
             The program runs against a mock cluster in another process and receivers in this one; the expected \
             messages come from a state machine that shares no code with it. Three kills of four wait until the worker \
             runs, the others fall into starts too. Exit code 1 on any violation, 2 when the kills prove too little: \
-            fewer than 80 % left rows or messages undone, half hit a running worker, or 10 % hit a message that \
+            fewer than 80 % left rows or messages undone, half hit a running worker, or a quarter hit a message that \
             waited or was being sent.
             """)
 

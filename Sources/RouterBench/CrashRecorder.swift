@@ -38,9 +38,11 @@ final class CrashRecorder: Sendable {
     static func start() async throws -> CrashRecorder {
         let group = MultiThreadedEventLoopGroup.singleton
         var chats: [(name: String, sink: TeamsSink)] = []
-        for name in ["chat-a", "chat-b", "chat-c", "ops"] {
+        // Real ones take their time too; while they do, a kill hits a message that has arrived and is not answered.
+        for (name, delay) in [("chat-a", 30), ("chat-b", 60), ("chat-c", 120), ("ops", 0)] as [(String, Int64)] {
             let sink = try await TeamsSink.start(
                 port: 0, group: group, clock: SystemWallClock(), isThrottling: false, onCard: { _ in })
+            sink.delayAnswers(milliseconds: delay)
             chats.append((name, sink))
         }
         let mail = try await SMTPSandbox.start(options: SMTPSandboxOptions(), port: 0, group: group)

@@ -59,15 +59,15 @@ struct CrashVerdict {
     }
 
     /// Kills that hit nothing prove nothing: 80 % must leave rows or messages undone, half must hit a worker that runs
-    /// (a start has rows to read, but tells nobody anything), and 10 % a message that waits or is being sent.
+    /// (a start has rows to read, but tells nobody anything), and a quarter a message that waits or is being sent.
     static func voidReason(_ figures: [CrashWorld.KillFigures]) -> String? {
         func share(_ isHit: (CrashWorld.KillFigures) -> Bool) -> Double {
             figures.isEmpty ? 1 : Double(figures.count(where: isHit)) / Double(figures.count)
         }
         if share({ $0.inFlightCount > 0 }) < 0.8 { return "fewer than 80 % of the kills hit work in flight" }
         if share(\.isPastStart) < 0.5 { return "fewer than half of the kills hit a worker that runs" }
-        if share({ $0.messageCount > 0 }) < 0.1 {
-            return "fewer than 10 % of the kills hit a message that waits or is being sent"
+        if share({ $0.messageCount > 0 }) < 0.25 {
+            return "fewer than a quarter of the kills hit a message that waits or is being sent"
         }
         return nil
     }

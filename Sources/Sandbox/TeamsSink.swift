@@ -25,6 +25,7 @@ public final class TeamsSink: Sendable {
         var faults: [String] = []
         var recent: [Timestamp] = []
         var throttledCount = 0
+        var answerDelay: Int64 = 0
     }
 
     private let state = Mutex(State())
@@ -71,6 +72,10 @@ public final class TeamsSink: Sendable {
     /// The server underneath, for its journal.
     public var http: HTTPSink { sink }
 
+    /// Cards are kept at once and answered so much later from now on, as Teams does: in between, who sent one cannot
+    /// know whether it arrived.
+    public func delayAnswers(milliseconds: Int64) { state.withLock { $0.answerDelay = milliseconds } }
+
     /// Stops the server.
     public func stop() async { await sink.stop() }
 
@@ -87,12 +92,15 @@ public final class TeamsSink: Sendable {
         if isTooFast { return .respond(status: 429, headers: [("Retry-After", "1")], body: []) }
         switch TeamsSinkReader.read(request) {
         case .success(let card):
-            state.withLock { state in
+            let delay = state.withLock { state in
                 state.cards.append(card)
                 if state.cards.count > HTTPSink.journalMax { state.cards.removeFirst(HTTPSink.journalMax / 10) }
+                return state.answerDelay
             }
             onCard(card)
-            return .respond(status: 202, headers: [("x-ms-workflow-run-id", "08584\(card.byteCount)")], body: [])
+            let headers = [("x-ms-workflow-run-id", "08584\(card.byteCount)")]
+            guard delay > 0 else { return .respond(status: 202, headers: headers, body: []) }
+            return .respondLater(milliseconds: delay, status: 202, headers: headers, body: [])
         case .failure(let fault):
             state.withLock { state in if state.faults.count < 1000 { state.faults.append(fault.message) } }
             let body = JSON.object([
