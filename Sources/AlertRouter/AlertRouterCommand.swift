@@ -15,6 +15,7 @@ struct AlertRouterCommand: AsyncParsableCommand {
         version: ProgramVersion.text,
         subcommands: [
             DemoCommand.self, RunCommand.self, CheckCommand.self, RulesCommand.self, AlertsCommand.self,
+            AcknowledgeCommand.self, UnacknowledgeCommand.self,
             DeadLettersCommand.self, StoreCommand.self, PublishCommand.self, SchemaCommand.self,
         ])
 

@@ -7,7 +7,7 @@ public import ServiceLifecycle
 
 /// Where the console listens, and its bounds.
 public struct ConsoleConfiguration: Sendable, Equatable {
-    /// An address of this machine; loopback unless metrics are to be read from elsewhere.
+    /// An address of this machine; loopback unless it is to be read from elsewhere.
     public var host: String
     /// 0 takes any free port.
     public var port: Int
@@ -15,39 +15,44 @@ public struct ConsoleConfiguration: Sendable, Equatable {
     public var connectionsMax: Int
     /// A connection that says nothing for so long is closed.
     public var idleTimeout: Duration
+    /// A request whose head or body is not there after so long is given up.
+    public var requestTimeout: Duration
 
-    /// Listens on `host` and `port` with 64 connections and 30 s of silence.
+    /// Listens on `host` and `port` with 64 connections, 30 s of silence, 10 s for a request.
     public init(host: String, port: Int) {
         self.host = host
         self.port = port
         connectionsMax = 64
         idleTimeout = .seconds(30)
+        requestTimeout = .seconds(10)
     }
 
     /// Only this machine, any free port.
     public static let loopback = ConsoleConfiguration(host: "127.0.0.1", port: 0)
 }
 
-/// Serves `/metrics` (Prometheus text), `/healthz` (the process answers) and `/readyz` (it can do its work).
+/// Serves `/metrics`, `/healthz`, `/readyz`, and where there is alerting the API under `/api/v2` and the pages.
 ///
-/// Reads only: there is nothing to change and nothing secret behind it. A graceful shutdown lets requests finish.
+/// A graceful shutdown lets requests finish.
 public final class ConsoleServer: Service {
     private let configuration: ConsoleConfiguration
-    private let metrics: MetricsRegistry
-    private let backend: any ConsoleBackend
+    private let router: ConsoleRouter
     private let logger: Logger
     private let onBound: @Sendable (_ port: Int) -> Void
 
     /// Makes a server that listens when it is run.
     ///
-    /// - Parameter onBound: told the port once the server listens.
+    /// - Parameters:
+    ///   - alerting: what the API and the pages stand on; nil leaves them out.
+    ///   - onBound: told the port once the server listens.
     public init(
-        configuration: ConsoleConfiguration, metrics: MetricsRegistry, backend: any ConsoleBackend, logger: Logger,
+        configuration: ConsoleConfiguration, metrics: MetricsRegistry, backend: any ConsoleBackend,
+        alerting: ConsoleAlerting?, access: ConsoleAccess, clock: any WallClock, logger: Logger,
         onBound: @escaping @Sendable (_ port: Int) -> Void
     ) {
         self.configuration = configuration
-        self.metrics = metrics
-        self.backend = backend
+        router = ConsoleRouter(
+            metrics: metrics, backend: backend, access: access, clock: clock, alerting: alerting)
         self.logger = logger
         self.onBound = onBound
     }
@@ -60,10 +65,19 @@ public final class ConsoleServer: Service {
         var log = logger
         // What the framework says of its own start and stop is not news of the router.
         log.logLevel = max(logger.logLevel, .warning)
+        let timeout = TimeAmount.milliseconds(configuration.requestTimeout.wholeMilliseconds)
         let idle = TimeAmount.milliseconds(configuration.idleTimeout.wholeMilliseconds)
+        let router = router
+        let limit = configuration.requestTimeout
         let application = Application(
-            router: router(),
-            server: .http1(configuration: .init(idleTimeout: idle)),
+            responder: CallbackResponder<ConsoleContext> { request, context in
+                await Exchange(router: router, bodyTimeout: limit).answer(request, context)
+            },
+            server: .http1(
+                configuration: .init(
+                    additionalChannelHandlers: [RequestDeadline(first: timeout, next: idle)], idleTimeout: idle,
+                    httpDecoderConfiguration: .init(
+                        maxHeaderFieldSize: 8 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 64))),
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port), serverName: nil,
                 availableConnectionsDelegate: .maximum(configuration.connectionsMax, logger: log)),
@@ -71,31 +85,117 @@ public final class ConsoleServer: Service {
             logger: log)
         try await application.run()
     }
+}
 
-    private func router() -> Router<BasicRequestContext> {
-        let router = Router()
-        router.get("/metrics") { [metrics] _, _ in
-            ConsoleServer.response(
-                .ok, "text/plain; version=0.0.4; charset=utf-8", metrics.prometheusText())
+/// The context of a request: where it comes from.
+private struct ConsoleContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let peer: ConsolePeer
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        let address = source.channel.remoteAddress
+        var text = address?.ipAddress ?? "unknown"
+        // An IPv4 address that reached a socket for both families.
+        if text.hasPrefix("::ffff:"), text.contains(".") { text = String(text.dropFirst(7)) }
+        peer = ConsolePeer(address: text, isLoopback: AccessSettings.isLoopback(host: text))
+    }
+}
+
+/// Translates between the server's types and ours.
+private struct Exchange: Sendable {
+    let router: ConsoleRouter
+    let bodyTimeout: Duration
+
+    func answer(_ request: Request, _ context: ConsoleContext) async -> Response {
+        guard let target = ConsoleRequest.split(target: request.uri.description) else {
+            return Exchange.response(ConsoleResponse.text(400, "the address is malformed\n"))
         }
-        router.get("/healthz") { _, _ in
-            ConsoleServer.response(.ok, "text/plain; charset=utf-8", "ok\n")
+        var headers: [String: String] = ["host": request.head.authority ?? ""]
+        for field in request.headers {
+            let name = field.name.canonicalName
+            headers[name] = headers[name].map { $0.isEmpty ? field.value : "\($0), \(field.value)" } ?? field.value
         }
-        router.get("/readyz") { [backend] _, _ in
-            let readiness = await backend.readiness()
-            return ConsoleServer.response(
-                readiness.isReady ? .ok : .serviceUnavailable, "application/json", readiness.json.description + "\n")
-        }
-        router.get("/") { _, _ in
-            ConsoleServer.response(.ok, "text/plain; charset=utf-8", "/metrics\n/healthz\n/readyz\n")
-        }
-        return router
+        let body = request.body
+        let timeout = bodyTimeout
+        let question = ConsoleRequest(
+            method: ConsoleRequest.Method(rawValue: request.method.rawValue) ?? .other, path: target.path,
+            query: target.query, headers: headers, peer: context.peer,
+            readBody: { try await Exchange.read(body, bytesMax: $0, timeout: timeout) })
+        return Exchange.response(await router.respond(question))
     }
 
-    private static func response(_ status: HTTPResponse.Status, _ contentType: String, _ body: String) -> Response {
-        var response = Response(status: status, body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
-        response.headers[.contentType] = contentType
-        response.headers[.cacheControl] = "no-store"
+    /// Reads a body, but neither for ever nor without end.
+    private static func read(_ body: RequestBody, bytesMax: Int, timeout: Duration) async throws -> [UInt8] {
+        try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
+            group.addTask {
+                do {
+                    let buffer = try await body.collect(upTo: bytesMax)
+                    return Array(buffer.readableBytesView)
+                } catch is NIOTooManyBytesError { throw ConsoleRequest.BodyError.tooLarge } catch {
+                    throw ConsoleRequest.BodyError.broken
+                }
+            }
+            group.addTask {
+                try await ContinuousClock().sleep(for: timeout)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let bytes = try await group.next() ?? nil else { throw ConsoleRequest.BodyError.tooSlow }
+            return bytes
+        }
+    }
+
+    private static func response(_ answer: ConsoleResponse) -> Response {
+        var response = Response(
+            status: .init(code: answer.status), body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
+        response.headers[.contentType] = answer.contentType
+        for (name, value) in answer.headers {
+            guard let field = HTTPFields.Element.Name(name) else { continue }
+            response.headers[field] = value
+        }
         return response
+    }
+}
+
+/// Closes a connection on which a request does not begin in time, however busily it drips.
+private final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = NIOAny
+    typealias OutboundIn = NIOAny
+
+    private let first: TimeAmount
+    private let next: TimeAmount
+    private var timer: Scheduled<Void>?
+
+    init(first: TimeAmount, next: TimeAmount) {
+        self.first = first
+        self.next = next
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { arm(first, context) }
+
+    func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        context.fireChannelInactive()
+    }
+
+    /// Something whole was read: a head, or more of a body, for which there is a time limit elsewhere.
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        timer?.cancel()
+        context.fireChannelRead(data)
+    }
+
+    /// An answer is written; the next request has to begin before long.
+    func flush(context: ChannelHandlerContext) {
+        context.flush()
+        arm(next, context)
+    }
+
+    private func arm(_ time: TimeAmount, _ context: ChannelHandlerContext) {
+        timer?.cancel()
+        let channel = context.channel
+        timer = context.eventLoop.scheduleTask(in: time) { channel.close(promise: nil) }
     }
 }

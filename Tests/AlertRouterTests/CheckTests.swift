@@ -90,6 +90,30 @@ import Testing
         Broken(
             name: "a port in the host", http: "{host: \"127.0.0.1:9464\"}", place: "12:14",
             reason: "'host' must be an address of this machine"),
+        Broken(
+            name: "a token that could be guessed", http: "{tokens: [{name: jo, token: \"${file:secret}\"}]}",
+            place: "12:35",
+            reason: "must have at least 16 characters"),
+        Broken(
+            name: "a token that stands in the file", http: "{tokens: [{name: jo, token: literal}]}", place: "12:35",
+            reason: "token"),
+        Broken(
+            name: "a token without a token", http: "{tokens: [{name: jo}]}", place: "12:17",
+            reason: "a token needs 'token' or 'token_sha256'"),
+        Broken(
+            name: "a digest that is none", http: "{tokens: [{name: jo, token_sha256: abc}]}", place: "12:42",
+            reason: "64 hexadecimal digits"),
+        Broken(
+            name: "a scope there is not", http: "{tokens: [{name: jo, token: \"${file:hook}\", scopes: [admin]}]}",
+            place: "12:59", reason: "a scope must be read or write; found 'admin'"),
+        Broken(
+            name: "two tokens of one name",
+            http: "{tokens: [{name: jo, token: \"${file:hook}\"}, {name: jo, token: \"${file:hook}\"}]}",
+            place: "12:16",
+            reason: "two tokens are named 'jo'"),
+        Broken(
+            name: "an external address that is none", http: "{external_url: alerts.example.com}", place: "12:22",
+            reason: "'external_url' must be http:// or https://"),
         Broken(name: "an address that is none", http: "{host: 300.0.0.1}", place: "12:14", reason: "'host' must be"),
         Broken(name: "a broker with a word for a port", brokers: "[\"kafka:abc\"]", place: "4:12", reason: "host:port"),
     ]

@@ -7,7 +7,8 @@ import Testing
         let folder = try Workspace()
         let commands = [
             [], ["demo"], ["run"], ["check"], ["rules"], ["rules", "check"], ["rules", "plan"], ["alerts"],
-            ["alerts", "list"], ["alerts", "show"], ["dead-letters"], ["dead-letters", "list"],
+            ["alerts", "list"], ["alerts", "show"], ["alerts", "explain"], ["ack"], ["unack"], ["dead-letters"],
+            ["dead-letters", "list"],
             ["dead-letters", "show"],
             ["dead-letters", "replay"], ["dead-letters", "discard"], ["store"], ["store", "backup"],
             ["store", "restore"], ["store", "check"], ["publish"], ["schema"],
@@ -26,7 +27,8 @@ import Testing
 
     @Test(arguments: [
         "bogus", "alerts --bogus", "alerts list --limit x", "alerts list --limit 0", "alerts list --severity loud",
-        "alerts show", "check --output yaml", "dead-letters replay", "dead-letters list --kind letters", "publish",
+        "alerts show", "alerts explain", "ack", "ack 1 --for soon", "ack 1 --for 31d", "unack", "check --output yaml",
+        "dead-letters replay", "dead-letters list --kind letters", "publish",
         "run --config", "demo --speed fast", "store backup", "rules check a b",
     ])
     func `wrong usage exits 2 and says what is expected`(line: String) async throws {

@@ -14,6 +14,10 @@ private final class Backend: ConsoleBackend {
 
 /// Goal: the endpoints answer over a real loopback connection as Prometheus and orchestrators expect.
 @Suite(.timeLimit(.minutes(1))) struct ConsoleServerTests {
+    private func access() -> ConsoleAccess {
+        ConsoleAccess(settings: .loopbackReads, key: [1], clock: SetClock(), metrics: MetricsRegistry())
+    }
+
     /// Runs a server, gives `body` its port, shuts it down gracefully.
     private func withServer(
         metrics: MetricsRegistry = MetricsRegistry(), backend: Backend = Backend(),
@@ -22,8 +26,8 @@ private final class Backend: ConsoleBackend {
         let (ports, continuation) = AsyncStream<Int>.makeStream()
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let server = ConsoleServer(
-            configuration: .loopback, metrics: metrics, backend: backend, logger: logger,
-            onBound: { continuation.yield($0) })
+            configuration: .loopback, metrics: metrics, backend: backend, alerting: nil,
+            access: access(), clock: SetClock(), logger: logger, onBound: { continuation.yield($0) })
         let group = ServiceGroup(configuration: .init(services: [server], logger: logger))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
@@ -69,7 +73,7 @@ private final class Backend: ConsoleBackend {
     @Test(arguments: [
         ("GET /nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 404),
         ("POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\nconnection: close\r\n\r\nx", 404),
-        ("GET /../etc/passwd HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 404),
+        ("GET /../etc/passwd HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 400),
         ("nonsense\r\n\r\n", 400),
     ])
     func `what is not offered is refused`(request: String, status: Int) async throws {
@@ -85,7 +89,8 @@ private final class Backend: ConsoleBackend {
             let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             let second = ConsoleServer(
                 configuration: ConsoleConfiguration(host: "127.0.0.1", port: port), metrics: MetricsRegistry(),
-                backend: Backend(), logger: logger, onBound: { _ in })
+                backend: Backend(), alerting: nil, access: access(), clock: SetClock(), logger: logger,
+                onBound: { _ in })
             await #expect(throws: (any Error).self) { try await second.run() }
         }
     }
@@ -94,8 +99,8 @@ private final class Backend: ConsoleBackend {
         let (ports, continuation) = AsyncStream<Int>.makeStream()
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let server = ConsoleServer(
-            configuration: .loopback, metrics: MetricsRegistry(), backend: Backend(), logger: logger,
-            onBound: { continuation.yield($0) })
+            configuration: .loopback, metrics: MetricsRegistry(), backend: Backend(), alerting: nil,
+            access: access(), clock: SetClock(), logger: logger, onBound: { continuation.yield($0) })
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try? await server.run() }
             var iterator = ports.makeAsyncIterator()

@@ -74,7 +74,8 @@ enum ServiceRunner {
                 guard let lock = try await takeLock(location, holder, options, inbox, clock, logger) else { return }
                 let service = try RouterService(
                     loaded: loaded, rules: rules, options: options, lock: lock, metrics: MetricsRegistry(),
-                    clock: clock, logger: logger)
+                    clock: clock, logger: logger,
+                    onBound: { logger.info("the console listens", metadata: ["port": "\($0)"]) })
                 await inbox.connect(service)
                 try await service.run()
                 logger.info("alert-router ended")

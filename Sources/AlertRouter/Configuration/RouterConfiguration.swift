@@ -26,12 +26,6 @@ struct RouterConfiguration {
         var position: SourcePosition
     }
 
-    struct HTTPServer {
-        var host: String
-        var port: Int
-        var isEnabled: Bool
-    }
-
     struct Heartbeat {
         var url: SecretText
         var every: Duration
@@ -54,7 +48,7 @@ struct RouterConfiguration {
     var defaultReceiver: String
     var operatorReceiver: String
     var heartbeat: Heartbeat?
-    var http: HTTPServer
+    var http: HTTPConfiguration
     var logging: Logging
 
     init(_ mapping: MappingReader) {
@@ -82,8 +76,7 @@ struct RouterConfiguration {
                     "every", "How often.", in: .seconds(1)...(.seconds(86_400)), default: .seconds(60)))
         }
         http =
-            mapping.mapping("http", "Metrics, health and readiness.", HTTPServer.init)
-            ?? HTTPServer(host: "127.0.0.1", port: 9464, isEnabled: true)
+            mapping.mapping("http", "The API, the page, metrics and health.", HTTPConfiguration.init) ?? .standard
         logging =
             mapping.mapping("log", "What is logged and how.", Logging.init) ?? Logging(format: .text, level: .info)
         checkNames(mapping)
@@ -158,20 +151,6 @@ extension RouterConfiguration.OAuth {
             mapping.report(
                 ProgramCode.missingKey,
                 "'oauth' needs either 'token_file' or 'token_endpoint', 'client_id' and 'client_secret'", at: nil)
-        }
-    }
-}
-
-extension RouterConfiguration.HTTPServer {
-    init(_ mapping: MappingReader) {
-        host = mapping.string("host", "Address to listen on.", default: "127.0.0.1")
-        port = mapping.int("port", "Port to listen on; 0 takes a free one.", in: 0...65_535, default: 9464)
-        isEnabled = mapping.bool("enabled", "Whether there is a server at all.", default: true)
-        if !mapping.isDescribing, !NetworkAddress.isHost(host) {
-            mapping.report(
-                ProgramCode.address, "'host' must be an address of this machine or its name; found '\(host)'",
-                at: "host",
-                help: host.contains(":") ? "the port goes into 'port', a scheme nowhere" : nil)
         }
     }
 }

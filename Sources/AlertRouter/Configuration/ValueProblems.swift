@@ -12,7 +12,7 @@ struct ValueProblems {
 
     private var resolver: SecretResolver { loaded.resolver }
 
-    var all: [Diagnostic] { receivers + heartbeat + tokens + properties }
+    var all: [Diagnostic] { receivers + heartbeat + tokens + properties + bearers }
 
     // MARK: - Receivers
 
@@ -40,6 +40,21 @@ struct ValueProblems {
             _ = try HTTPURL(try text.resolve(resolver).reveal())
         }
         return found.map { [$0] } ?? []
+    }
+
+    private var bearers: [Diagnostic] {
+        configuration.http.tokens.compactMap { token in
+            guard let text = token.token else { return nil }
+            return problem(ProgramCode.outOfRange, text.position) {
+                do { _ = try token.resolve(resolver) } catch let failure as CommandFailure {
+                    throw ValueError(description: failure.reason)
+                }
+            }
+        }
+    }
+
+    private struct ValueError: Error, CustomStringConvertible {
+        var description: String
     }
 
     // MARK: - Kafka
@@ -132,6 +147,7 @@ extension RouterConfiguration {
         var texts = kafka.properties.map(\.value) + receivers.flatMap(\.secrets)
         if let secret = kafka.oauth?.clientSecret { texts.append(secret) }
         if let url = heartbeat?.url { texts.append(url) }
+        texts += http.tokens.compactMap(\.token)
         return texts.compactMap { text in
             do throws(SecretError) {
                 _ = try text.resolve(resolver)

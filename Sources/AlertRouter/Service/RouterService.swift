@@ -38,7 +38,7 @@ final class RouterService: Sendable {
     private let consumer: KafkaConsumer
     private let transport: HTTPTransport
     private let destinations: DestinationFactory
-    private let console: ConsoleServer?
+    let console: ConsoleParts?
     private let heartbeat: HeartbeatSender?
     private let logger: Logger
     private let reloads = Mutex(ReloadState.idle)
@@ -101,10 +101,9 @@ final class RouterService: Sendable {
         }
         console =
             configuration.http.isEnabled
-            ? ConsoleServer(
-                configuration: ConsoleConfiguration(host: configuration.http.host, port: configuration.http.port),
-                metrics: metrics, backend: ReadinessBackend(worker: worker, dispatcher: dispatcher), logger: logger,
-                onBound: onBound)
+            ? try ConsoleParts(
+                configuration: configuration, resolver: loaded.resolver, rules: rules, store: store, worker: worker,
+                dispatcher: dispatcher, metrics: metrics, clock: clock, logger: logger, onBound: onBound)
             : nil
         heartbeat = try configuration.heartbeat.map { heartbeat in
             let url = try HTTPURL(try heartbeat.url.resolve(loaded.resolver).reveal())
@@ -145,7 +144,8 @@ final class RouterService: Sendable {
         var failure: (any Error)?
         let consoleGroup = console.map { console in
             ServiceGroup(
-                configuration: ServiceGroupConfiguration(services: [.init(service: console)], logger: quietLogger))
+                configuration: ServiceGroupConfiguration(
+                    services: [.init(service: console.server)], logger: quietLogger))
         }
         async let consoleEnd: Void = run(consoleGroup)
         await withTaskGroup(of: Void.self) { group in
@@ -165,6 +165,7 @@ final class RouterService: Sendable {
         }
         await consoleGroup?.triggerGracefulShutdown()
         await consoleEnd
+        await console?.views.shutdown()
         await consumer.shutdown()
         await transport.shutdown()
         await destinations.shutdown()
@@ -224,6 +225,8 @@ final class RouterService: Sendable {
         }
         do {
             let fresh = try destinations.make(loaded)
+            // Where it listens is not changed by a reload; who may do what is.
+            let access = try console?.settings(of: configuration.http, loaded.resolver)
             let directory = configuration.receiverDirectory
             let before = rulesNow.current
             // Rows of a new receiver come with the reload: delivery knows it before, else they would be given up.
@@ -238,6 +241,10 @@ final class RouterService: Sendable {
             }
             // From here on the new rules hold, whatever becomes of the notes about them.
             await dispatcher.replace(destinations: fresh)
+            if let access {
+                console?.access.replace(settings: access)
+                console?.views.replace(ConsoleParts.current(rules: rules, configuration: configuration))
+            }
             if case .done(let text) = reply { logger.notice("reloaded", metadata: ["result": "\(text)"]) }
             worker.report(HealthFact(component: "reload", subject: "configuration", isHealthy: true, detail: ""))
             await noteHashes(of: rules)

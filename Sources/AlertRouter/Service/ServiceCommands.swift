@@ -1,4 +1,5 @@
 import AlertWorker
+import Console
 import Core
 import Spine
 import Store
@@ -12,10 +13,32 @@ struct ServiceCommands {
         switch name {
         case "dead_letters.replay", "dead_letters.discard":
             return try await settle(request, isReplay: name == "dead_letters.replay")
+        case "alerts.acknowledge", "alerts.unacknowledge":
+            return try await acknowledge(request, isTakenBack: name == "alerts.unacknowledge")
         case "reload":
             await service.reload()
             return .object(["text": .string("reload asked for; the log says how it ended")])
         default: return .object(["error": .string("the service knows no command '\(name)'")])
+        }
+    }
+
+    private func acknowledge(_ request: JSON, isTakenBack: Bool) async throws -> JSON {
+        guard let id = request["id"]?.stringValue.flatMap(Fingerprint.init(hex:)) else {
+            return .object(["error": .string("an alert's id has 64 hexadecimal digits")])
+        }
+        let control = CommandControl(worker: service.worker)
+        let actor = ConsoleActor(name: request["by"]?.stringValue ?? "unknown", from: "command line")
+        do throws(ConsoleFailure) {
+            if isTakenBack {
+                try await control.unacknowledge(id, by: actor)
+                return .object(["text": .string("the acknowledgement is taken back")])
+            }
+            let until = request["seconds"]?.intValue.map { service.clock.now().adding(.seconds($0)) }
+            try await control.acknowledge(
+                id, comment: request["comment"]?.stringValue ?? "", until: until, by: actor)
+            return .object(["text": .string("acknowledged until \(until?.description ?? "it is over")")])
+        } catch {
+            return .object(["error": .string(error.text)])
         }
     }
 
