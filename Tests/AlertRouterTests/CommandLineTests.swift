@@ -19,6 +19,9 @@ import Testing
             #expect(result.code == 0 && result.errors.isEmpty, "\(command): \(result.errors)")
             let isGroup = ["rules", "alerts", "dead-letters", "store"].contains(command.last)
             #expect(command.isEmpty || isGroup || result.output.contains("Example: alert-router"), "\(command)")
+            // What only starts something, or writes files, prints no data.
+            let printsData = !command.isEmpty && !isGroup && !["demo", "run", "schema"].contains(command[0])
+            #expect(result.output.contains("--output") == printsData, "\(command)")
             text +=
                 "$ " + (["alert-router"] + command + ["--help"]).joined(separator: " ") + "\n" + result.output + "\n"
         }
@@ -146,6 +149,24 @@ import Testing
         #expect(result.output.contains(/refused by a sink +0\n/))
         #expect(result.output.contains(/Teams cards +quality [1-9]/))
         #expect(result.output.contains(/mails +[1-9]/))
+
+        let ports = result.output.prefix(while: { $0 != "┌" }).matches(of: /127\.0\.0\.1:(\d+)/)
+            .compactMap { UInt16($0.output.1) }
+        #expect(ports.count == 5, "Kafka, three webhooks, mail")
+        for port in ports { #expect(Program.refusesConnections(port: port), "something listens at \(port)") }
+        let state = try #require(result.output.firstMatch(of: /State +(.+)\n/)).output.1
+        #expect(FileManager.default.fileExists(atPath: state + "/state/alert.db"), "\(state)")
+
+        // What the readme shows is what this run printed.
+        let picture = try DemoPicture(try String(contentsOfFile: Program.root + "/README.md", encoding: .utf8))
+        let printed = Set(DemoPicture.lines(of: result.output))
+        try #require(picture.lines.count > 20)
+        for line in picture.lines where !printed.contains(line) {
+            Issue.record("README.md shows '\(line)', which the demo does not print (any more)")
+        }
+        for label in DemoPicture.figures {
+            #expect(picture.lines.contains { $0.hasPrefix(label + "  ") }, "README.md lacks '\(label)'")
+        }
     }
 
     /// Plays the demo and gives what it says of alerts, and the alerts that are open at its end.
@@ -213,5 +234,35 @@ import Testing
             do { try process.run() } catch { continuation.resume() }
         }
         #expect(process.terminationStatus == 0)
+    }
+}
+
+/// What the readme shows of a run of the demo, without what differs from run to run: ports, times, and how many
+/// messages the news shared.
+struct DemoPicture {
+    /// What the same events give in every run.
+    static let figures = [
+        "events read", "alerts fired", "alerts resolved", "still firing", "duplicates", "dead letters",
+    ]
+
+    let lines: [String]
+
+    /// Reads the first block that holds a summary.
+    init(_ readme: String) throws {
+        let blocks = readme.components(separatedBy: "```")
+        lines = DemoPicture.lines(of: try #require(blocks.first { $0.contains("\nSummary\n") }))
+    }
+
+    /// The lines that are the same in every run; of a message's frame its head and what is in it.
+    static func lines(of text: String) -> [String] {
+        text.split(separator: "\n").compactMap { line in
+            var text = line.trimmingCharacters(in: .whitespaces)
+            let isMessage = text.hasPrefix("│") && text != "│ …" || text.hasPrefix("┌")
+            let isHead = ["Kafka", "Teams", "Mail", "Playing"].contains { text.hasPrefix($0 + " ") }
+            let isFigure = figures.contains { text.hasPrefix($0 + "  ") }
+            guard isMessage || isFigure || isHead, !text.hasPrefix("Teams cards") else { return nil }
+            while text.hasSuffix("─") { text.removeLast() }
+            return text.replacing(/127\.0\.0\.1:\d+/, with: "127.0.0.1")
+        }
     }
 }

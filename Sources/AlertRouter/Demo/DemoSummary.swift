@@ -8,6 +8,8 @@ struct DemoSummary {
     var eventCount: Int
     var cardCounts: [(String, Int)]
     var mailCount: Int
+    /// What a receiver was told twice, as seen at the sinks.
+    var repetitions: [String]
     var faults: [String]
     var store: SQLiteStore
     /// When each message was sent to Kafka.
@@ -20,7 +22,6 @@ struct DemoSummary {
         var firing = 0
         var letters = 0
         var joined = 0
-        var ambiguous = 0
         /// Milliseconds from sending an event to the recorded acceptance of the message it caused.
         var latencies: [Int64] = []
     }
@@ -37,7 +38,7 @@ struct DemoSummary {
             "", "Summary", "  events read         \(eventCount)", "  alerts fired        \(figures.fired)",
             "  alerts resolved     \(figures.resolved)", "  still firing        \(figures.firing)",
             "  Teams cards         \(cards)", "  mails               \(mailCount)",
-            "  joined into others  \(figures.joined)", "  duplicates          \(figures.ambiguous)",
+            "  joined into others  \(figures.joined)", "  duplicates          \(repetitions.count)",
             "  refused by a sink   \(faults.count)", "  dead letters        \(figures.letters)",
             "  event to delivery   p50 \(percentile(0.5)), p99 \(percentile(0.99))",
         ]
@@ -47,7 +48,7 @@ struct DemoSummary {
                 "  \(ProgramName.asStarted) dead-letters list --config \(configurationPath)",
             ]
         }
-        return lines + faults.prefix(5).map { "  refused: \($0)" }
+        return lines + repetitions.prefix(5).map { "  told twice: \($0)" } + faults.prefix(5).map { "  refused: \($0)" }
     }
 
     private func read() throws -> Figures {
@@ -65,7 +66,6 @@ struct DemoSummary {
             figures.letters = try reader.openDeadLetterCounts().values.reduce(0, +)
             for count in try reader.outboxCounts() where count.state == .superseded { figures.joined += count.count }
             for row in try reader.outboxRows(state: .sent, receiver: nil, beforeId: nil, countMax: 100_000) {
-                figures.ambiguous += row.ambiguousCount
                 guard let settled = row.settledAt, let items = try? Notification(bytes: row.payload).items else {
                     continue
                 }

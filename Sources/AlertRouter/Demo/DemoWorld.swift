@@ -131,8 +131,9 @@ final class DemoWorld: Sendable {
         Output.line("AlertRouter \(ProgramVersion.text), librdkafka \(KafkaLibrary.version)")
         Output.line("Kafka    an in-process cluster at \(cluster.bootstrapServers), \(samples.topics.count) topics")
         Output.line("Rules    \(ownCount) in \(rulesFolder)")
-        Output.line("Teams    webhooks on loopback: \(teams.map(\.name).joined(separator: ", "))")
-        Output.line("Mail     an SMTP server on loopback: planners, service")
+        let webhooks = teams.map { "\($0.name) 127.0.0.1:\($0.sink.http.port)" }.joined(separator: ", ")
+        Output.line("Teams    webhooks on loopback: \(webhooks)")
+        Output.line("Mail     an SMTP server at 127.0.0.1:\(mail.port): planners, service")
         Output.line("State    \(folder)")
         Output.line("Playing  \(samples.lines.count) change events of Gold tables")
         Output.line()
@@ -204,9 +205,15 @@ final class DemoWorld: Sendable {
     }
 
     func summarize(_ service: RouterService, eventCount: Int) {
+        var tellings = SinkTellings()
+        for (name, sink) in teams {
+            for card in sink.cards { tellings.add(card.tellings, receiver: name) }
+        }
+        for message in mail.messages { tellings.add(message) }
         let summary = DemoSummary(
             eventCount: eventCount, cardCounts: teams.map { ($0.name, $0.sink.cards.count) },
-            mailCount: mail.messages.count, faults: teams.flatMap(\.sink.faults) + mail.faults, store: service.store,
+            mailCount: mail.messages.count, repetitions: tellings.repetitions,
+            faults: teams.flatMap(\.sink.faults) + mail.faults, store: service.store,
             sentAt: screen.sentAt, configurationPath: configurationPath)
         for line in summary.lines { Output.line(line) }
     }
