@@ -265,6 +265,55 @@ private final class Flag: Sendable {
         await sink.stop()
     }
 
+    @Test func `a receiver that refuses the credentials is left alone, its operator hears of it and of its end`()
+        async throws
+    {
+        let folder = try Workspace()
+        let cluster = try MockCluster(brokerCount: 1)
+        defer { cluster.shutdown() }
+        try prepare(folder, cluster)
+        let isRefusing = Flag()
+        let (clock, group) = (SystemWallClock(), MultiThreadedEventLoopGroup.singleton)
+        let sink = try await HTTPSink.start(
+            port: 0, group: group, clock: clock, certificate: nil, onHead: { _ in nil },
+            script: { _ in isRefusing.isOn ? .respond(status: 401, headers: [], body: []) : .accepted })
+        let cards = AsyncStream<TeamsSinkCard>.makeStream()
+        let desk = try await TeamsSink.start(port: 0, group: group, clock: clock, isThrottling: false) {
+            cards.continuation.yield($0)
+        }
+        var arriving = cards.stream.makeAsyncIterator()
+        let path = folder.path + "/alert-router.yaml"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        try folder.write(
+            text.replacing(
+                "receivers:", with: "receivers:\n  - {name: desk, channel: teams, url: \"${env:DESK}\"}"
+            ).replacing("operator: a", with: "operator: desk"), to: "alert-router.yaml")
+        try folder.write("{\"key\":\"a\",\"value\":{\"id\":\"a\",\"value\":15}}\n", to: "lines.ndjson")
+        let environment = ["HOOK": sink.address + "/hook", "DESK": desk.webhookAddress]
+        let service = try RunningProgram(["run"], in: folder.path, environment: environment)
+        try await service.wait(for: "worker started")
+        #expect(
+            try await Program.run(
+                ["publish", "lines.ndjson", "--topic", "t"], in: folder.path, environment: environment
+            ).code == 0)
+        let opened = try #require(await arriving.next())
+        #expect(sink.requestCount == 1, "one refusal is enough")
+        #expect(opened.lines.contains { $0.contains("receiver a: teams is left alone") }, "\(opened.lines)")
+        #expect(opened.lines.contains { $0.contains("401") }, "\(opened.lines)")
+
+        // Who mends the credentials says so.
+        isRefusing.clear()
+        service.send(SIGHUP)
+        await sink.waitForRequests(2)
+        let closed = try #require(await arriving.next())
+        #expect(closed.tellings.map(\.state) == ["RESOLVED"] && closed.ids == opened.ids)
+        service.send(SIGTERM)
+        #expect(await service.waitForExit() == 0, "\(service.log)")
+        #expect(sink.requestCount == 2 && desk.faults.isEmpty)
+        await sink.stop()
+        await desk.stop()
+    }
+
     @Test func `without Kafka a start waits and says why, and begins when brokers answer`() async throws {
         let folder = try Workspace()
         let cluster = try MockCluster(brokerCount: 1)
