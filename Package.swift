@@ -92,8 +92,8 @@ let modules: [Module] = [
     Module(
         name: "RouterBench",
         uses: [
-            "Core", "ConfigFiles", "CEL", "ChangeEvents", "RuleEngine", "Alerting", "Store", "Delivery", "Spine",
-            "HTTPTransport", "Channels", "KafkaClient", "CRdKafka", "AlertWorker", "Sandbox", "ArgumentParser",
+            "Core", "ConfigFiles", "CEL", "Calendars", "ChangeEvents", "RuleEngine", "Alerting", "Store", "Delivery",
+            "Spine", "HTTPTransport", "Channels", "KafkaClient", "CRdKafka", "AlertWorker", "Sandbox", "ArgumentParser",
             "Crypto", "Logging", "NIOCore", "NIOPosix", "NIOSSL",
         ], executable: true),
 ]

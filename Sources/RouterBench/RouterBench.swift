@@ -8,7 +8,8 @@ struct RouterBench: AsyncParsableCommand {
         abstract: "Measures the router and prints name=value lines.",
         subcommands: [
             AllCommand.self, ThroughputCommand.self, RSSCommand.self, LatencyCommand.self, SMTPCommand.self,
-            StartCommand.self, RestartCommand.self, CELCommand.self, BrokerCommand.self, BareCommand.self,
+            StartCommand.self, RestartCommand.self, CELCommand.self, CalendarsCommand.self, BrokerCommand.self,
+            BareCommand.self,
             RouterLoopCommand.self, CrashCommand.self, BadInputCommand.self, BadInputLoopCommand.self,
         ])
 }

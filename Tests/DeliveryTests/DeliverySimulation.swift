@@ -9,6 +9,14 @@ import Testing
 // are checked
 // on what they saw and on the rows at the end.
 
+/// News as a row brought it into the outbox.
+private struct Told {
+    var rowId: Int64
+    var incident: String
+    var news: FakeMessage.News
+    var severity: Severity
+}
+
 /// What a receiver saw.
 private struct Arrival {
     var rowId: Int64
@@ -25,6 +33,7 @@ private struct Simulation {
     var harness: MachineHarness
     var random: SeededRandom
     var arrivals: [Arrival] = []
+    var told: [Told] = []
     /// Incidents by lane: whether it fires now, and its number.
     var firing: [String: Bool] = [:]
     var episode = 0
@@ -76,11 +85,13 @@ private struct Simulation {
         incident += "#\(episodes[alert] ?? 0)"
         // Message channels put two alerts in a lane; the pager has a lane per alert.
         let lane = receiver == "pager" ? alert : String(alert.dropLast()) + (alert.hasSuffix("7") ? "x" : "y")
-        try harness.add(
+        let news: FakeMessage.News = isFiring ? .resolve : .fire
+        let id = try harness.add(
             makeRow(
-                receiver, lane: lane, payload: "\(incident)=\(isFiring ? "resolve" : "fire")", at: harness.now,
+                receiver, lane: lane, payload: "\(incident)=\(news.rawValue)", at: harness.now,
                 severity: severity, priority: .allCases.randomElement(using: &random) ?? .normal,
                 recipient: recipient))
+        told.append(Told(rowId: id, incident: incident, news: news, severity: severity))
     }
     var episodes: [String: Int] = [:]
 
@@ -179,7 +190,7 @@ private struct Simulation {
         checkWindows(simulation, seed: seed)
         checkDuplicates(simulation, rows: rows, seed: seed)
         checkOrder(simulation, rows: rows, seed: seed)
-        checkEveryNews(rows: rows, seed: seed)
+        checkEveryNews(simulation, rows: rows, seed: seed)
     }
 
     /// G6, at the receiver.
@@ -246,17 +257,52 @@ private struct Simulation {
         }
     }
 
-    /// What a superseded row said is said by the row that it names, or cancelled there.
-    private func checkEveryNews(rows: [Int64: OutboxRecord], seed: UInt64) {
-        for row in rows.values where row.state == .superseded && row.reason != "resolved" {
-            guard let by = row.supersededBy.flatMap({ rows[$0] }) else {
-                Issue.record("seed \(seed): row \(row.id) is superseded by nothing")
+    /// What a row said is said by the row that ends its chain, and arrived with it; or fire and resolve of an incident
+    /// below error were both dropped, as neither had been told.
+    private func checkEveryNews(_ simulation: Simulation, rows: [Int64: OutboxRecord], seed: UInt64) {
+        var arrived: [Int64: Set<String>] = [:]
+        for arrival in simulation.arrivals where arrival.isTaken {
+            for item in arrival.news { arrived[arrival.rowId, default: []].insert("\(item.incident)=\(item.news)") }
+        }
+        /// News that is said nowhere, by incident.
+        var dropped: [String: Set<FakeMessage.News>] = [:]
+        var supersededCount = 0
+        for told in simulation.told {
+            guard let last = end(of: told, rows: rows, seed: seed) else { continue }
+            if last.id != told.rowId { supersededCount += 1 }
+            let said = FakeMessage(bytes: last.payload).news.first { $0.incident == told.incident }?.news
+            guard last.state != .superseded, said == told.news || said == .both else {
+                #expect(told.severity < .error, "seed \(seed): \(told) is not said by row \(last.id)")
+                let isGone = said == nil || last.state == .superseded
+                #expect(isGone, "seed \(seed): \(told) became \(said?.rawValue ?? "")")
+                dropped[told.incident, default: []].insert(told.news)
                 continue
             }
-            #expect(by.id > row.id, "seed \(seed)")
+            if last.state == .sent {
+                let saidHere = arrived[last.id]?.contains("\(told.incident)=\(said ?? told.news)") ?? false
+                #expect(saidHere, "seed \(seed): \(told) never arrived with row \(last.id)")
+            } else {
+                #expect(last.state == .dead && last.reason == "400", "seed \(seed): row \(last.id) is \(last.state)")
+            }
         }
-        for row in rows.values where row.state == .dead {
-            #expect(row.reason == "400", "seed \(seed): \(row.reason ?? "")")
+        #expect(supersededCount > 300, "seed \(seed): nothing was joined")
+        #expect(!dropped.isEmpty, "seed \(seed): nothing was cancelled")
+        for (incident, news) in dropped {
+            #expect(news == [.fire, .resolve], "seed \(seed): of \(incident) only \(news) was dropped")
         }
+    }
+
+    /// The row that a row's news ended in: sent, dead, or cancelled together with others.
+    private func end(of told: Told, rows: [Int64: OutboxRecord], seed: UInt64) -> OutboxRecord? {
+        var row = rows[told.rowId]
+        for _ in 0..<rows.count {
+            guard let now = row, now.state == .superseded, now.reason != "resolved" else { return row }
+            row = now.supersededBy.flatMap { rows[$0] }
+            guard let next = row, next.id > now.id else {
+                Issue.record("seed \(seed): row \(now.id) is superseded by \(now.supersededBy ?? 0)")
+                return nil
+            }
+        }
+        return row
     }
 }

@@ -115,22 +115,17 @@ import Testing
         }
     }
 
-    @Test func `ten thousand silences cost an alert a look at the few that may match`() throws {
+    /// Trying each silence on each alert would be 100,000,000 matchers: far beyond the limit.
+    @Test(.timeLimit(.minutes(1))) func `ten thousand silences cost an alert a look at the few that may match`() throws
+    {
         var set = SilenceSet()
         for number in 0..<10_000 {
             set.put(try SilenceTests.silence("s\(number)", "plant=~\"P\(number)|Q\(number)\", severity=\"error\""))
         }
-        var found = 0
-        let clock = ContinuousClock()
-        let took = clock.measure {
-            for number in 0..<10_000 {
-                found += set.silencing(subject(["plant": "P\(number)"]), at: SilenceTests.time(1)).count
-            }
+        for number in 0..<10_000 {
+            let found = set.silencing(subject(["plant": "P\(number)"]), at: SilenceTests.time(1))
+            #expect(found == ["s\(number)"])
         }
-        #expect(found == 10_000)
-        // Trying each would be 100,000,000 matchers.
-        #expect(took < .seconds(20))
-        print("10,000 alerts against 10,000 silences: \(took)")
     }
 
     @Test func `a silence survives its stored form`() throws {
