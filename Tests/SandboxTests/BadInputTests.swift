@@ -9,7 +9,7 @@ import Testing
 // Goal: bad input is kept with its reason and the partition goes on. Method: the real worker and store; a good row
 // behind every bad message must be judged.
 
-@Suite struct BadInputTests {
+@Suite(.timeLimit(.minutes(5))) struct BadInputTests {
     private static let tables = """
         tables:
           line_state:
@@ -39,7 +39,8 @@ import Testing
     private static func rig(_ rules: String = rules, tables: String = tables) throws -> WorkerRig {
         let source = ScriptedEventSource(partitions: [partition, big], batchMax: 5)
         return try WorkerRig(
-            rules: WorkerRig.rules(tables: tables, rules: rules), source: source, folder: nil, clock: SystemWallClock(),
+            rules: WorkerRig.rules(tables: tables, rules: rules), source: source, folder: nil,
+            clock: TestClock(WorkerRig.start),
             clockMode: .data)
     }
 
@@ -165,7 +166,7 @@ import Testing
             BadInputTests.append(BadInputTests.row(index + 1, line: "L\(index)", temp: "20"), to: rig)
         }
         try await rig.drain()
-        try await rig.wait("the alert") { try rig.store.read { try $0.openAlertCount() } > 0 }
+        try await rig.wait { try rig.store.read { try $0.openAlertCount() } > 0 }
         let evicted = rig.registry.counter("alert_router_row_keys_evicted_total", "", labels: ["worker": "alert"])
         #expect(evicted.current >= 2800 && evicted.current <= 3000)
         let told = try rig.transitions()
@@ -174,7 +175,7 @@ import Testing
         // A restart finds the table still full: nothing more is told.
         let again = try WorkerRig(
             rules: WorkerRig.rules(tables: tables, rules: BadInputTests.rules), source: rig.source, folder: rig.folder,
-            clock: SystemWallClock(), clockMode: .data)
+            clock: TestClock(WorkerRig.start), clockMode: .data)
         for index in 3000..<4000 {
             BadInputTests.append(BadInputTests.row(index + 1, line: "L\(index)", temp: "20"), to: again)
         }
@@ -185,8 +186,8 @@ import Testing
         let wide = tables.replacing("row_keys_max: 200", with: "row_keys_max: 100000")
         let last = try WorkerRig(
             rules: WorkerRig.rules(tables: wide, rules: BadInputTests.rules), source: rig.source, folder: rig.folder,
-            clock: SystemWallClock(), clockMode: .data)
-        try await last.wait("the end of the alert") { try last.store.read { try $0.openAlertCount() } == 0 }
+            clock: TestClock(WorkerRig.start), clockMode: .data)
+        try await last.wait { try last.store.read { try $0.openAlertCount() } == 0 }
         try await last.stop()
     }
 }

@@ -45,7 +45,7 @@ private final class SimulatedClock: WallClock {
     }
 }
 
-@Suite struct ClockJumpTests {
+@Suite(.timeLimit(.minutes(5))) struct ClockJumpTests {
     private static let tables = """
         tables:
           line_state:
@@ -71,7 +71,7 @@ private final class SimulatedClock: WallClock {
             rules: WorkerRig.rules(tables: ClockJumpTests.tables, rules: ClockJumpTests.rules), source: source,
             folder: nil, clock: clock, clockMode: .wall)
         defer { rig.remove() }
-        try await rig.wait("the start") { try rig.store.read { try $0.offsets().count } == 1 }
+        try await rig.wait { try rig.store.read { try $0.offsets().count } == 1 }
         let start = Timestamp(milliseconds: SimulatedClock.start)
         source.append(
             partition, key: nil,
@@ -79,7 +79,7 @@ private final class SimulatedClock: WallClock {
                 {"line":"L1","temp":95,"due_at":"\(start.adding(.seconds(900)))","_change_type":"insert",\
                 "_commit_version":1,"_commit_timestamp":"\(start)"}
                 """, timestamp: start.milliseconds)
-        try await rig.wait("both alerts") {
+        try await rig.wait {
             try rig.store.read { try $0.openAlertCount() } == 2 && rig.transitions().count == 4
         }
         // The later timer ran when the table clock, a minute behind, had passed it; the slewing clock is off by 1 %.

@@ -14,7 +14,7 @@ import Testing
 // three partitions; live in small pieces, afterwards in one go, one partition after the other, with restarts and
 // crashes between pieces, in orders of arrival drawn from a seed; all compared.
 
-@Suite struct LiveCatchUpTests {
+@Suite(.timeLimit(.minutes(5))) struct LiveCatchUpTests {
     private static func sampleRules() throws -> RuleSet {
         var (files, diagnostics) = ConfigFile.loadDirectory(path: WorkerRig.root.appendingPathComponent("rules").path)
         #expect(diagnostics.isEmpty)
@@ -47,7 +47,7 @@ import Testing
 
     private static func rig(_ source: ScriptedEventSource, folder: String? = nil) throws -> WorkerRig {
         try WorkerRig(
-            rules: sampleRules(), source: source, folder: folder, clock: SystemWallClock(), clockMode: .data)
+            rules: sampleRules(), source: source, folder: folder, clock: TestClock(WorkerRig.start), clockMode: .data)
     }
 
     private static func expectSame(_ one: [String], _ other: [String]) {

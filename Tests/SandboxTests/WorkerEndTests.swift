@@ -31,7 +31,7 @@ private final class UnreachableSource: EventSource {
         let source = ScriptedEventSource(partitions: [TopicPartition(topic: "t", partition: 0)], batchMax: 10)
         return try WorkerRig(
             rules: WorkerRig.rules(tables: tables, rules: rules), source: source, folder: nil,
-            clock: SystemWallClock(), clockMode: .data, reading: reading)
+            clock: TestClock(WorkerRig.start), clockMode: .data, reading: reading)
     }
 
     @Test func `a question after the end is refused at once`() async throws {
