@@ -1,7 +1,10 @@
 // HOT
 internal import CRE2
 internal import Core
-internal import Foundation
+internal import Glibc
+
+// SAFETY: the nodes, literals and RE2 handles belong to the program that is evaluated, the slots to the frame; both
+// are kept by the caller until the evaluation returns, and are only read.
 
 /// Evaluates a compact condition: no allocation, no reference counting, no existential.
 internal struct FastEvaluation {

@@ -245,6 +245,8 @@ extension KafkaConfiguration {
 
     /// Makes librdkafka's configuration object; the caller owns it.
     func makeConf(_ role: Role) throws(KafkaError) -> OpaquePointer {
+        // SAFETY: the caller owns the object and hands it to one client, the new owner; where a property is refused, it
+        // is destroyed here.
         guard let conf = rd_kafka_conf_new() else { throw KafkaError(.clientFailed, "no memory for a Kafka client") }
         for (name, value) in effectiveProperties(role).sorted(by: { $0.key < $1.key }) {
             if let refusal = KafkaConfiguration.set(name, value, on: conf) {

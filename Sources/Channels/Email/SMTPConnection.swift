@@ -1,13 +1,8 @@
 internal import Core
+internal import Glibc
 internal import NIOCore
 internal import NIOSSL
 internal import NIOTLS
-
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// Joins one ``SMTPSession`` with one channel; lives on the channel's event loop.
 final class SMTPConnection: ChannelInboundHandler {
