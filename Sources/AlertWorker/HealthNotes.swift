@@ -12,7 +12,9 @@ struct HealthNotes {
     /// Notifications that were given up: open until somebody has looked at one.
     static let deadLetter = "dead-letter"
     /// What a reload of rules and receivers may mend: texts, recipients from data, conditions, receivers left alone.
-    static let mendedByReload: Set<String> = [rule, "template", "recipient", "receiver", "receiver-removed", "delivery"]
+    static let mendedByReload: Set<String> = [
+        rule, "template", "recipient", "receiver", "receiver-removed", "delivery",
+    ]
     /// What lives with the process: a new one begins without it and says so again where it is still so.
     static let endedByStart: Set<String> = ["receiver", "receiver-removed", "delivery", "clock", "store", "reload"]
     /// Most problems that are remembered as stated; above it they are judged each time, which repeats no alert.

@@ -58,7 +58,7 @@ extension DispatchMachine {
         var own = Cycle()
         do {
             try transaction.inSavepoint { try body(&machine, &own) }
-        } catch where DispatchMachine.isLocal(error) {
+        } catch  where DispatchMachine.isLocal(error) {
             return error
         }
         self = machine

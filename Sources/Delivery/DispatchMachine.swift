@@ -286,7 +286,7 @@ struct DispatchMachine: Sendable {
                 }
             }
             return cycle
-        } catch where DispatchMachine.isLocal(error) {
+        } catch  where DispatchMachine.isLocal(error) {
             // The same again, each part for itself.
             self = before
             return try cycleInParts(settling: finished, transaction, now: now)

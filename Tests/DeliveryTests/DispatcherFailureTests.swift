@@ -216,7 +216,8 @@ import Testing
         #expect(breakerGauge("kept") == 0)
     }
 
-    @Test func `a receiver is added when no pass under way can take its rows for those of a removed one`() async throws {
+    @Test func `a receiver is added when no pass under way can take its rows for those of a removed one`() async throws
+    {
         let new = FakeDestination("new", policy: .standard, joins: false)
         let dispatcher = dispatcher([FakeDestination("ops", policy: .standard, joins: false)])
         async let running: Void = dispatcher.run()

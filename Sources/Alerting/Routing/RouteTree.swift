@@ -3,7 +3,8 @@ public import Core
 /// The tree of routes: who is told of an alert, and how.
 ///
 /// Every alert enters at the root. It goes into the first child that matches it, and into further ones while those
-/// before say `continue`; where no child matches, the node itself decides. Settings are inherited when the tree is loaded.
+/// before say `continue`; where no child matches, the node itself decides. Settings are inherited when the tree is
+/// loaded.
 public struct RouteTree: Sendable {
     /// One route.
     public struct Node: Sendable {

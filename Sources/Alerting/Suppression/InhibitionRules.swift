@@ -56,8 +56,9 @@ public struct InhibitionRules: Sendable {
 
 /// The firing alerts that may inhibit others, by rule and equal labels; kept up to date alert by alert.
 ///
-/// An alert never inhibits itself. Where an alert is both a source and a target of a rule, sources that are also targets
-/// of it do not inhibit it, so that two such alerts never silence each other. A suppressed alert still inhibits.
+/// An alert never inhibits itself. Where an alert is both a source and a target of a rule, sources that are also
+/// targets of it do not inhibit it, so that two such alerts never silence each other. A suppressed alert still
+/// inhibits.
 public struct InhibitionIndex: Sendable {
     private struct Key: Hashable {
         var rule: Int

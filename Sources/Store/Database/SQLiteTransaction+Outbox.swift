@@ -153,7 +153,8 @@ extension SQLiteTransaction {
             if try isOvertaken(row) { return try requeueAsLast(row, at: at) }
         } else if let later = try newestSent(receiver: row.receiver, lane: row.lane), later.id > id {
             throw conflict(
-                id, "must not be sent any more: row \(later.id) of the same incident was accepted after it, "
+                id,
+                "must not be sent any more: row \(later.id) of the same incident was accepted after it, "
                     + "and what is over would be opened again")
         }
         try run(
