@@ -13,9 +13,23 @@ enum SampleData {
         var message: RawBatch.Copied
     }
 
+    /// A file, or the numbered parts of one that is large, joined.
+    static func bytes(_ file: String) throws -> [UInt8] {
+        let whole = URL(fileURLWithPath: folder + "/" + file)
+        if FileManager.default.fileExists(atPath: whole.path) { return try [UInt8](Data(contentsOf: whole)) }
+        let name = whole.deletingPathExtension().lastPathComponent
+        var bytes: [UInt8] = []
+        for number in 1... {
+            let part = whole.deletingLastPathComponent().appendingPathComponent("\(name).\(number).ndjson")
+            if number > 1, !FileManager.default.fileExists(atPath: part.path) { return bytes }
+            bytes += try [UInt8](Data(contentsOf: part))
+        }
+        return bytes
+    }
+
     /// The messages of a file, value bytes verbatim; offsets count per partition.
     static func lines(_ file: String) throws -> [Line] {
-        let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/" + file)))
+        let bytes = try bytes(file)
         var offsets: [TopicPartition: Int64] = [:]
         return try bytes.split(separator: 0x0A).map { line in
             let marker = Array("\"value\":".utf8)

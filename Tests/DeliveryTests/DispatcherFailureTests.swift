@@ -10,7 +10,7 @@ import Testing
 // memory that a test makes fail, or with a destination that decides nonsense.
 
 @Suite(.timeLimit(.minutes(1))) struct DispatcherFailureTests {
-    private final class Adding: Sendable {
+    private final class Flag: Sendable {
         private let state = Mutex(false)
         var isOver: Bool { state.withLock { $0 } }
         func end() { state.withLock { $0 = true } }
@@ -119,6 +119,8 @@ import Testing
         good.answer(.accepted(providerId: nil))
         while store.state.rows[other]?.state != .sent { await Task.yield() }
         #expect(ids.allSatisfy { store.state.rows[$0]?.state == .waiting }, "half of a claim is none")
+        // What the operator hears comes after the commit.
+        while facts.all.isEmpty { await Task.yield() }
         guard case .receiverFailed("bad", _) = facts.all.first else {
             Issue.record("\(facts.all)")
             return
@@ -154,6 +156,7 @@ import Testing
         let other = try #require(ids.first { $0 != poisoned })
         while store.state.rows[other]?.state != .sent { await Task.yield() }
         #expect(store.state.rows[poisoned]?.state == .leased)
+        while facts.all.isEmpty { await Task.yield() }
         #expect(facts.all.count == 1)
         store.refuse(settling: nil)
         await advance { store.state.rows[poisoned]?.state == .sent }
@@ -227,7 +230,7 @@ import Testing
         store.hold()
         dispatcher.wake()
         while store.heldCount == 0 { await Task.yield() }
-        let adding = Adding()
+        let adding = Flag()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 await dispatcher.add(destinations: [new])
@@ -256,9 +259,14 @@ import Testing
         store.fail(with: StoreError(.diskFull, "the disk is full", systemCode: nil))
         async let added: Void = dispatcher.add(destinations: [])
         while facts.all.isEmpty { await Task.yield() }
-        async let drained: Void = dispatcher.drain(within: .zero)
-        await advance { !dispatcher.isDelivering && facts.all.count == 1 && clock.firstDeadline == nil }
+        let draining = Flag()
+        async let drained: Void = {
+            await dispatcher.drain(within: .zero)
+            draining.end()
+        }()
+        await advance { draining.isOver }
         await drained
+        #expect(!dispatcher.isDelivering && facts.all.count == 1)
         await added
         await running
         await dispatcher.replace(destinations: [])
