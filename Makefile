@@ -10,6 +10,7 @@ SHELL := bash
 PREFIX ?= /usr/local
 SWIFT ?= swift
 DEMO_FLAGS ?= --once
+BAD_INPUT_FLAGS ?=
 
 .PHONY: demo test bench crash crash-short lint format install packages packages-test bad-input help
 
@@ -47,7 +48,7 @@ crash-short: packages-test
 bad-input: packages-test
 	$(SWIFT) build --product alert-router 2>&1 | scripts/quiet-build
 	$(SWIFT) build --product RouterBench 2>&1 | scripts/quiet-build
-	.build/debug/RouterBench bad-input
+	.build/debug/RouterBench bad-input $(BAD_INPUT_FLAGS)
 
 lint:
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

@@ -10,6 +10,8 @@ struct BadInputCommand: AsyncParsableCommand {
     @Option(help: "Rows of a round with and without the failing rule.") var rows = 300_000
     @Option(help: "Rounds of both.") var rounds = 5
     @Option(help: "Distinct row keys; the bound is 1,000,000.") var keys = 1_200_000
+    @Flag(help: "Judge counts and bounds, not what bad input costs: for small numbers and debug builds.")
+    var countsOnly = false
 
     func run() async throws {
         let topics = BadInputStream.Kind.allCases.flatMap { ["--topic", "\($0.topic):\($0.partitionCount)"] }
@@ -62,7 +64,7 @@ struct BadInputCommand: AsyncParsableCommand {
         BenchOutput.figure("plain_per_s", plain.median, digits: 0)
         BenchOutput.figure("failing_per_s", failing.median, digits: 0)
         BenchOutput.figure("failing_rule_ratio", failing.median / plain.median)
-        if !(failing.median >= plain.median / 2) { failures.append("a failing rule costs more than half") }
+        if !countsOnly, !(failing.median >= plain.median / 2) { failures.append("a failing rule costs more than half") }
         return failures
     }
 
