@@ -53,6 +53,8 @@ public struct Notification: Sendable, Equatable {
         public var title: String
         /// The key as a person reads it.
         public var keyDisplay: String
+        /// The key's columns with their texts as in the row; columns that are null are left out.
+        public var keyColumns: [Pair]
         public var labels: [Pair]
         public var facts: [Pair]
         /// Link name and address.
@@ -83,6 +85,7 @@ public struct Notification: Sendable, Equatable {
             self.severity = severity
             self.title = title
             self.keyDisplay = keyDisplay
+            keyColumns = []
             self.reason = reason
             labels = []
             facts = []
@@ -211,6 +214,7 @@ extension Notification.Item {
             "incident_key": .string(incidentKey), "rule": .string(rule), "table": .string(table),
             "owner": .string(owner), "description": .optional(description), "state": .string(state.rawValue),
             "severity": .string(severity.description), "previous_severity": .optional(previousSeverity?.description),
+            "key_columns": pairs(keyColumns),
             "title": .string(title), "key": .string(keyDisplay), "labels": pairs(labels), "facts": pairs(facts),
             "links": pairs(links), "fired_at": time(firedAt), "resolved_at": time(resolvedAt),
             "fired_text": .optional(firedText), "resolved_text": .optional(resolvedText), "reason": .string(reason),
@@ -229,6 +233,7 @@ extension Notification.Item {
             table: try fields.text("table"), owner: try fields.text("owner"), state: state, severity: severity,
             title: try fields.text("title"), keyDisplay: try fields.text("key"), reason: try fields.text("reason"))
         description = json["description"]?.stringValue
+        keyColumns = fields.pairs("key_columns")
         previousSeverity = json["previous_severity"]?.stringValue.flatMap(Severity.init(name:))
         labels = fields.pairs("labels")
         facts = fields.pairs("facts")

@@ -66,6 +66,9 @@ public struct NotificationComposer: Sendable {
             title: texts.summary.map(render) ?? plain, keyDisplay: key, reason: reason)
         if item.title.allSatisfy(\.isWhitespace) { item.title = plain }
         item.description = texts.description
+        item.keyColumns = zip(alert.keyColumns, alert.keyTexts).compactMap { column, text in
+            text.map { .init(column, $0) }
+        }
         item.facts = texts.facts.map { .init($0.name, render($0.text)) }
         item.links = texts.links.map { .init($0.name, render($0.text)) }
         item.labels = alert.labels.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) }

@@ -185,6 +185,12 @@ extension MappingReader {
         value(key, about, .secret(isRequired: true), isRequired: true).flatMap { secret(key, $0) }
     }
 
+    /// A secret or a list of them, as while one replaces another; empty where the key is missing.
+    public func secrets(_ key: String, _ about: String) -> [SecretText] {
+        guard let node = value(key, about, .oneOrMany(.secret(isRequired: true))) else { return [] }
+        return (node.elements ?? [node]).compactMap { secret(key, $0) }
+    }
+
     /// A text that may hold references to secrets, such as a URL with a token.
     public func secretText(_ key: String, _ about: String) -> SecretText? {
         value(key, about, .secret(isRequired: false)).flatMap { secretText(key, $0) }

@@ -85,6 +85,10 @@ import Testing
             name: "mail authorities that are not there", receiver: mail + ", ca_file: ca.pem}", place: "9:106",
             reason: "cannot use the certificate authorities of 'ca.pem': No such file"),
         Broken(
+            name: "a webhook's signing key that is none",
+            receiver: "{name: a, channel: webhook, url: \"${file:hook}\", secret: \"${file:secret}\"}", place: "9:62",
+            reason: "a signing key must be 'whsec_'"),
+        Broken(
             name: "a store in a file", store: "secret/state", place: "1:8",
             reason: "the store cannot be written: "),
         Broken(

@@ -111,7 +111,8 @@ import Testing
     @Test func `the sample configuration and the sample rules are right`() async throws {
         let dummies = [
             "TEAMS_QUALITY_URL": "https://example.api.powerplatform.com/hook", "SMTP_USER": "alerts",
-            "SMTP_PASSWORD": "x",
+            "SMTP_PASSWORD": "x", "TICKETS_URL": "https://tickets.example.com/alerts", "TICKETS_TOKEN": "x",
+            "WEBHOOK_KEY": "whsec_AAcOFRwjKjE4P0ZNVFtiaXB3foWMk5qhqK+2vcTL0tk=",
             "HEARTBEAT_URL": "https://heartbeat.example.com/1", "EVENT_HUBS_CONNECTION": "Endpoint=sb://x.example/;",
         ]
         let check = try await Program.run(

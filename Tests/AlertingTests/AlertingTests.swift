@@ -9,6 +9,7 @@ import Testing
             title: "Zeile „1“ \"x\"\n", keyDisplay: "plant=A", reason: "condition no longer holds")
         item.facts = [.init("Batch", "B1"), .init("Batch", "B2")]
         item.links = [.init("Runbook", "https://wiki.example.com/a?b=c&d")]
+        item.keyColumns = [.init("plant", "A"), .init("line", "")]
         item.firedAt = Timestamp(milliseconds: 5)
         item.previousSeverity = .warning
         item.templateProblem = "after.x is null"

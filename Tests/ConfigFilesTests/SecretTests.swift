@@ -30,6 +30,20 @@ import Testing
         #expect(try #require(text).resolve(resolver).reveal() == expected)
     }
 
+    @Test(arguments: [
+        ("${env:TOKEN}", ["s3cret"], 0), ("['${env:TOKEN}', '${file:/run/key}']", ["s3cret", "from file"], 0),
+        ("[]", [], 0), ("[hunter2, '${env:TOKEN}']", ["s3cret"], 1), ("{a: hunter2}", [], 1), ("hunter2", [], 1),
+    ])
+    func `one secret or several may be given, each by reference`(value: String, expected: [String], count: Int) throws {
+        let reader = ConfigReader()
+        let texts = reader.mapping(of: ConfigFile(text: "s: \(value)\n", file: "f.yaml")) {
+            $0.secrets("s", "Secrets.")
+        }
+        #expect(try (texts ?? []).map { try $0.resolve(resolver).reveal() } == expected)
+        #expect(reader.diagnostics.count == count)
+        #expect(!reader.diagnostics.contains { $0.message.contains("hunter2") })
+    }
+
     @Test(arguments: ["${vault:x}", "${env:}", "${env:1X}", "${env:A-B}", "${file:}", "${env:X", "${hunter2}"])
     func `a reference of another form is an error that does not repeat it`(value: String) {
         let (text, problems) = read("'\(value)'")

@@ -125,6 +125,7 @@ private func code(_ line: String) -> String {
                 "SystemWallClock()", "the program runs by the system's clock"
             ),
             "Tests/ChannelsTests/TeamsDestinationTests.swift": ("SystemWallClock()", "deadlines of real requests"),
+            "Tests/ChannelsTests/WebhookDestinationTests.swift": ("SystemWallClock()", "deadlines of real requests"),
             "Tests/HTTPTransportTests/HTTPTransportTests.swift": ("SystemWallClock()", "deadlines of real requests"),
             "Tests/HTTPTransportTests/ClientCredentialsTests.swift": (
                 "SystemWallClock()", "deadlines of real requests"

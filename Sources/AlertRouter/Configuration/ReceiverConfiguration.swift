@@ -7,12 +7,13 @@ import Core
 /// One receiver of the configuration: its name and its channel's settings.
 struct ReceiverConfiguration {
     /// The channels there are.
-    enum Channel: String, CaseIterable { case teams, email }
+    enum Channel: String, CaseIterable { case teams, email, webhook }
 
     /// A channel's settings.
     enum Settings {
         case teams(TeamsReceiverConfiguration)
         case email(EmailReceiverConfiguration)
+        case webhook(WebhookReceiverConfiguration)
     }
 
     var name: String
@@ -30,10 +31,12 @@ struct ReceiverConfiguration {
             // The schema has the keys of every channel; the decoder tells which belong to which.
             mapping.describeVariant { _ = TeamsReceiverConfiguration(mapping, name: name) }
             mapping.describeVariant { _ = EmailReceiverConfiguration(mapping, name: name) }
+            mapping.describeVariant { _ = WebhookReceiverConfiguration(mapping, name: name) }
         }
         switch channel {
         case .teams: settings = .teams(TeamsReceiverConfiguration(mapping, name: name))
         case .email: settings = .email(EmailReceiverConfiguration(mapping, name: name))
+        case .webhook: settings = .webhook(WebhookReceiverConfiguration(mapping, name: name))
         case nil: mapping.ignoreUnknownKeys()
         }
     }
@@ -43,6 +46,7 @@ struct ReceiverConfiguration {
         switch settings {
         case .teams(let teams): [teams.url].compactMap { $0 }
         case .email(let email): [email.username, email.password].compactMap { $0 }
+        case .webhook(let webhook): [webhook.url].compactMap { $0 } + webhook.headers.map(\.value) + webhook.secrets
         case nil: []
         }
     }
@@ -69,6 +73,10 @@ struct ReceiverConfiguration {
                 addressing: .mail(
                     to: email.to.map(\.description), allowedDomains: email.allowedDomains,
                     fallback: email.fallback?.description))
+        case .webhook(let webhook):
+            ReceiverProfile(
+                name: name, channel: Channel.webhook.rawValue, locale: webhook.locale, timeZone: webhook.timeZone,
+                addressing: .fixed)
         case nil: nil
         }
     }

@@ -17,19 +17,27 @@ struct ValueProblems {
     // MARK: - Receivers
 
     private var receivers: [Diagnostic] {
-        configuration.receivers.compactMap { receiver in
+        configuration.receivers.flatMap { receiver -> [Diagnostic] in
             switch receiver.settings {
             case .teams(let teams):
-                guard let text = teams.url else { return nil }
-                return problem(ProgramCode.address, text.position) {
-                    _ = try TeamsReceiverConfiguration.address(try text.resolve(resolver))
-                }
+                guard let text = teams.url else { return [] }
+                return [
+                    problem(ProgramCode.address, text.position) {
+                        _ = try TeamsReceiverConfiguration.address(try text.resolve(resolver))
+                    }
+                ].compactMap(\.self)
             case .email:
-                return problem(ProgramCode.unreadable, receiver.authoritiesPosition) {
-                    guard let server = try receiver.mailServer(resolver, in: loaded.folder) else { return }
-                    try SMTPClient.check(server)
+                return [
+                    problem(ProgramCode.unreadable, receiver.authoritiesPosition) {
+                        guard let server = try receiver.mailServer(resolver, in: loaded.folder) else { return }
+                        try SMTPClient.check(server)
+                    }
+                ].compactMap(\.self)
+            case .webhook(let webhook):
+                return webhook.flaws(resolver).compactMap { flaw in
+                    problem(flaw.isAddress ? ProgramCode.address : ProgramCode.outOfRange, flaw.position) { throw flaw }
                 }
-            case nil: return nil
+            case nil: return []
             }
         }
     }

@@ -39,6 +39,8 @@ struct DestinationFactory: Sendable {
             guard let server = try receiver.mailServer(resolver, in: folder) else { return nil }
             let client = try mailClients.client(for: server)
             return EmailDestination(configuration: settings, client: client, clock: clock)
+        case .webhook(let settings):
+            return try WebhookDestination(configuration: settings, resolver: resolver, http: transport, clock: clock)
         case nil: return nil
         }
     }
