@@ -26,6 +26,7 @@ final class ConsumerCore: ClientObserver {
         var commands: [ConsumerCommand] = []
         var commits: [TopicPartition: Int64] = [:]
         var assigned: Set<TopicPartition> = []
+        var assignmentCount = 0
         var isStopping = false
         var failure: KafkaError?
         var commitsInFlight = 0
@@ -96,6 +97,10 @@ final class ConsumerCore: ClientObserver {
     }
 
     var assigned: Set<TopicPartition> { state.withLock { $0.assigned } }
+    /// What is assigned, and how often that was said.
+    var assignment: (partitions: Set<TopicPartition>, count: Int) {
+        state.withLock { ($0.assigned, $0.assignmentCount) }
+    }
 
     func requestStop() {
         let isFirst = state.withLock { state in
@@ -136,7 +141,12 @@ final class ConsumerCore: ClientObserver {
 
     var isCommitting: Bool { state.withLock { $0.commitsInFlight > 0 } }
 
-    func setAssigned(_ partitions: Set<TopicPartition>) { state.withLock { $0.assigned = partitions } }
+    func setAssigned(_ partitions: Set<TopicPartition>) {
+        state.withLock {
+            $0.assigned = partitions
+            $0.assignmentCount += 1
+        }
+    }
 
     /// Takes no more orders and refuses those that wait: who waits for one may hold the batches that the end waits for.
     func refuseCommands() {

@@ -75,8 +75,9 @@ final class LookupThread {
         case .statistics(let json):
             guard let report = StatisticsReport(json) else { return }
             core.metrics.observe(report)
-            core.bridge.push(watch.observe(report, assigned: core.assigned))
-        case .allBrokersDown: core.bridge.push(watch.allBrokersDown())
+            let (assigned, count) = core.assignment
+            core.bridge.push(watch.observe(report, assigned: assigned, assignmentCount: count))
+        case .allBrokersDown: core.bridge.push(watch.allBrokersDown(assigned: core.assigned))
         case .partitions(let deadline, let continuation):
             continuation.resume(with: Result { try self.partitions(deadline: deadline) })
         case .committed(let deadline, let continuation):

@@ -17,7 +17,7 @@ public enum SourceEvent: Sendable {
     /// Whether any broker can be reached; told when it changes.
     case brokerState(live: Bool)
     /// Partitions whose leader answers, and partitions whose leader no longer does; told when it changes. What was
-    /// never told to be live is not.
+    /// told neither is not known yet.
     case leaderState(live: [TopicPartition], lost: [TopicPartition])
 }
 

@@ -64,13 +64,22 @@ struct StatisticsReport: Equatable {
 /// Which partitions have a leader that answers; a pure value, fed with reports and outages.
 struct LeaderWatch {
     private let silenceMaxMicroseconds: Int64
-    private var live: Set<TopicPartition> = []
+    /// What was told of partitions since the last assignment; absent: nothing yet.
+    private var told: [TopicPartition: Bool] = [:]
+    private var assignmentCount = 0
+    private var reportCount = 0
     private(set) var isAnyBrokerUp: Bool?
 
     init(silenceMax: Duration) { silenceMaxMicroseconds = silenceMax.wholeMilliseconds * 1000 }
 
     /// What changed by a report, for partitions that are assigned.
-    mutating func observe(_ report: StatisticsReport, assigned: Set<TopicPartition>) -> [SourceEvent] {
+    ///
+    /// With another assignment all is told again: a reader may have begun anew without what it was told before. Leaders
+    /// that never answered are told to be lost with the second report, as the first may be older than the connections;
+    /// the reader may have taken an end of the partition for an answer.
+    mutating func observe(
+        _ report: StatisticsReport, assigned: Set<TopicPartition>, assignmentCount count: Int
+    ) -> [SourceEvent] {
         var answering: Set<Int64> = []
         for broker in report.brokers where broker.isUp {
             // An idle connection that has received nothing yet is up, but has not answered.
@@ -80,21 +89,34 @@ struct LeaderWatch {
         for entry in report.partitions where answering.contains(entry.brokerId) && assigned.contains(entry.partition) {
             nowLive.insert(entry.partition)
         }
-        return change(to: nowLive, isAnyBrokerUp: report.brokers.contains { $0.isUp })
+        if count != assignmentCount {
+            assignmentCount = count
+            reportCount = 0
+            told = [:]
+        }
+        reportCount += 1
+        var lost = Set(told.keys.filter { told[$0] == true }).subtracting(nowLive)
+        if reportCount > 1 { lost.formUnion(assigned.filter { told[$0] == nil && !nowLive.contains($0) }) }
+        return change(gained: nowLive, lost: lost, isAnyBrokerUp: report.brokers.contains { $0.isUp })
     }
 
     /// What changed because no broker can be reached.
-    mutating func allBrokersDown() -> [SourceEvent] { change(to: [], isAnyBrokerUp: false) }
+    mutating func allBrokersDown(assigned: Set<TopicPartition>) -> [SourceEvent] {
+        change(gained: [], lost: assigned.union(told.keys), isAnyBrokerUp: false)
+    }
 
-    private mutating func change(to nowLive: Set<TopicPartition>, isAnyBrokerUp isUp: Bool) -> [SourceEvent] {
+    private mutating func change(
+        gained: Set<TopicPartition>, lost: Set<TopicPartition>, isAnyBrokerUp isUp: Bool
+    ) -> [SourceEvent] {
         var events: [SourceEvent] = []
         if isAnyBrokerUp != isUp {
             isAnyBrokerUp = isUp
             events.append(.brokerState(live: isUp))
         }
-        let gained = nowLive.subtracting(live).sorted()
-        let lost = live.subtracting(nowLive).sorted()
-        live = nowLive
+        let gained = gained.filter { told[$0] != true }.sorted()
+        let lost = lost.filter { told[$0] != false }.sorted()
+        for partition in gained { told[partition] = true }
+        for partition in lost { told[partition] = false }
         if !gained.isEmpty || !lost.isEmpty { events.append(.leaderState(live: gained, lost: lost)) }
         return events
     }

@@ -20,6 +20,8 @@ public final class FaultyStore: RouterStore {
         var faults: [Int: Fault] = [:]
         var probeFailures = 0
         var probeCount = 0
+        /// Submitted while the store hangs; nil while it does not.
+        var held: [@Sendable () -> Void]?
     }
 
     private let store: any RouterStore
@@ -41,6 +43,18 @@ public final class FaultyStore: RouterStore {
         state.withLock { $0.faults[$0.count + number] = fault }
     }
 
+    /// Lets units that are submitted from now on wait, as a disk that hangs does.
+    public func hang() { state.withLock { $0.held = $0.held ?? [] } }
+
+    /// Ends ``hang()``: what waits is done, in order.
+    public func goOn() {
+        let held = state.withLock { state in
+            defer { state.held = nil }
+            return state.held ?? []
+        }
+        for unit in held { unit() }
+    }
+
     /// Fails the next probes.
     public func failProbes(_ count: Int) { state.withLock { $0.probeFailures = count } }
 
@@ -60,6 +74,12 @@ public final class FaultyStore: RouterStore {
         byteCount: Int, chain: WriteChain?, _ body: @escaping @Sendable (any StoreTransaction) throws -> Void,
         completion: @escaping @Sendable (Result<Void, any Error>) -> Void
     ) {
+        let isHeld = state.withLock { state in
+            guard state.held != nil else { return false }
+            state.held?.append { self.submit(byteCount: byteCount, chain: chain, body, completion: completion) }
+            return true
+        }
+        if isHeld { return }
         switch nextFault() {
         case .before(let code):
             store.submit(byteCount: byteCount, chain: chain) { _ in

@@ -6,6 +6,7 @@ final class InFlight: Sendable {
     private struct State {
         var unitCount = 0
         var byteCount = 0
+        var answerCount = 0
         var failure: (any Error)?
         var waiter: CheckedContinuation<Void, Never>?
         var waitUnitsMax = 0
@@ -15,6 +16,8 @@ final class InFlight: Sendable {
     private let state = Mutex(State())
 
     var unitCount: Int { state.withLock { $0.unitCount } }
+    /// How many units are not answered, and how many were.
+    var counts: (units: Int, answers: Int) { state.withLock { ($0.unitCount, $0.answerCount) } }
     var failure: (any Error)? { state.withLock { $0.failure } }
 
     /// A unit was handed over. The gauge is set under the lock, so that it tells the last change last.
@@ -30,6 +33,7 @@ final class InFlight: Sendable {
     func end(byteCount: Int, failure: (any Error)?, gauge: Gauge) {
         let waiter = state.withLock { state in
             state.unitCount -= 1
+            state.answerCount += 1
             state.byteCount -= byteCount
             gauge.set(Double(state.unitCount))
             if state.failure == nil { state.failure = failure }

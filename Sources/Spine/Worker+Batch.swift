@@ -2,6 +2,7 @@ internal import ChangeEvents
 public import Core
 internal import Logging
 internal import Store
+internal import Synchronization
 
 extension Worker {
     /// Decodes and admits a batch into the state's change batch.
@@ -16,6 +17,11 @@ extension Worker {
 
     /// Judges a raw batch on top of what is decided, and hands it over when it is time.
     func judge(_ raw: RawBatch, _ state: inout WorkerState<D>) async throws {
+        let now = clock.now()
+        pulse.withLock { pulse in
+            pulse.turn(at: now)
+            pulse.read(raw.partitions, at: now)
+        }
         let wanted = belowOffsetsDropped(raw, state)
         guard !wanted.messages.isEmpty else { return }
         decode(wanted, &state)
@@ -236,6 +242,8 @@ extension Worker {
         state.topicTables = [:]
         for partition in state.next.keys { state.add(partition) }
         let now = clock.now()
+        let patience = patience(state)
+        pulse.withLock { $0.watch(patience, at: now) }
         for (partition, progress) in state.progress where progress.isAtEnd && state.live.contains(partition) {
             for table in state.tables(of: partition) where clocks[catalog.tables[table].name] == nil {
                 state.clocks[table].partitionAtEnd(partition, wall: now)

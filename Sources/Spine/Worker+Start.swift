@@ -2,6 +2,7 @@ internal import ChangeEvents
 internal import Core
 internal import Logging
 internal import Store
+internal import Synchronization
 
 /// Keys of the small free table, prefixed by the worker's name.
 struct MetaKeys {
@@ -28,6 +29,8 @@ extension Worker {
         }
         try await assign(plan.judge, &state)
         state.lastCheckpointAt = clock.now()
+        let (patience, now) = (patience(state), clock.now())
+        pulse.withLock { $0.start(patience, at: now) }
         state.noteRoomForKeys()
         state.pending.add(state.decider.settle(context: state.context(now: clock.now())))
         metrics.bootstrapping.set(state.isBootstrap ? 1 : 0)
@@ -278,6 +281,8 @@ extension Worker {
         state.pending.add(Decision(byteCount: bytes.count, hasOutboxRows: false) { try $0.setMeta(key, bytes) })
         logger.notice("new partitions", metadata: ["partitions": "\(fresh.map(\.description).sorted())"])
         try await assign(state.next, &state)
+        let (patience, now) = (patience(state), clock.now())
+        pulse.withLock { $0.watch(patience, at: now) }
     }
 }
 

@@ -33,6 +33,11 @@ public final class Worker<D: Decider>: Sendable {
     let onOutboxRows: @Sendable () -> Void
     private let makeDecider: @Sendable () throws -> D
     private let isReadyFlag = Atomic<Bool>(false)
+    /// What anybody may see of the loop.
+    let pulse = Mutex(WorkerPulse())
+
+    /// The loop wakes at least so often.
+    static var turnInterval: Duration { .seconds(5) }
 
     /// Makes a worker; nothing is read until ``run()``.
     public init(
@@ -52,6 +57,15 @@ public final class Worker<D: Decider>: Sendable {
 
     /// Whether the worker has started and its store takes commits.
     public var isReady: Bool { isReadyFlag.load(ordering: .acquiring) }
+
+    /// What keeps it from consuming now; nothing where it consumes.
+    ///
+    /// It consumes when it has started, its loop turned and its store answered within 30 s, no partition stands still,
+    /// and none was without a live leader for longer than the `max_delay` of its tables, a minute at most.
+    public func obstacles() -> [WorkerObstacle] {
+        let now = clock.now()
+        return pulse.withLock { $0.obstacles(at: now) }
+    }
 
     /// How far a table's clock is; 1970 before its first row. Timers due by then have run.
     public func tableClock(_ table: String) -> Timestamp {
@@ -97,7 +111,7 @@ public final class Worker<D: Decider>: Sendable {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await self.pump() }
                 defer {
-                    isReadyFlag.store(false, ordering: .releasing)
+                    setNotReady()
                     for item in mailbox.close() { item.refuse(with: .stopping) }
                     group.cancelAll()
                 }
@@ -125,17 +139,22 @@ public final class Worker<D: Decider>: Sendable {
                 // Stopped before anything was decided: an orderly end.
                 return
             } catch let failure as CommitFailure {
-                isReadyFlag.store(false, ordering: .releasing)
+                setNotReady()
                 try await waitForStore(after: failure.underlying, &state)
                 if state.isStopping || stopSignal.isRaised { return }
                 state.dropOverlays(decider: try makeDecider(), configuration: configuration)
                 isStarting = true
             } catch is StartAnew {
-                isReadyFlag.store(false, ordering: .releasing)
+                setNotReady()
                 state.dropOverlays(decider: try makeDecider(), configuration: configuration)
                 isStarting = true
             }
         }
+    }
+
+    private func setNotReady() {
+        isReadyFlag.store(false, ordering: .releasing)
+        pulse.withLock { $0.end() }
     }
 
     private func round(_ state: inout WorkerState<D>) async throws {
@@ -152,6 +171,7 @@ public final class Worker<D: Decider>: Sendable {
             }
         }
         try await tick(&state)
+        turned(&state)
         try await flush(&state, isForced: false)
         if state.inFlight.failure != nil { throw failure(of: state) }
         if !state.wanted.isEmpty, state.isAssigned, clock.now() >= state.retryNewAt { try await takeNew(&state) }
@@ -187,19 +207,21 @@ public final class Worker<D: Decider>: Sendable {
         }
         // What is told once must not get lost while an assignment takes effect.
         if case .newPartitions(let partitions) = event { state.wanted.formUnion(partitions) }
-        if case .leaderLost(let partition) = event { state.setLeader(of: partition, isLive: false, now: clock.now()) }
+        if case .leaderLost(let partition) = event { setLeader(of: partition, isLive: false, &state) }
+        if case .leaderLive(let partition) = event { setLeader(of: partition, isLive: true, &state) }
         guard state.isAssigned, !state.isStopping else { return }
         switch event {
         case .assigned: break
         case .batch(let raw): try await judge(raw, &state)
         case .endOfPartition(let partition, let offset):
-            state.reachedEnd(of: partition, offset: offset, now: clock.now())
-        case .leaderLive(let partition): state.setLeader(of: partition, isLive: true, now: clock.now())
-        case .leaderLost: break
-        case .newPartitions: break
+            let now = clock.now()
+            state.reachedEnd(of: partition, offset: offset, now: now)
+            pulse.withLock { $0.setLeader(of: partition, isLive: true, at: now) }
+        case .leaderLive, .leaderLost, .newPartitions: break
         case .offsetOutOfRange(let partition, let reason):
             // It cannot be passed any more; the others must not wait for it.
             if let end = state.bootstrapEnds[partition] { state.passed[partition] = end }
+            pulse.withLock { $0.standsStill(partition) }
             logger.error("partition stands still", metadata: ["partition": "\(partition)", "reason": "\(reason)"])
             state.facts.add(
                 HealthFact(
@@ -211,24 +233,24 @@ public final class Worker<D: Decider>: Sendable {
     }
 
     /// When the loop has to wake without any input: the next timer, or a look at a clock that may stand.
-    private func nextWake(_ state: inout WorkerState<D>) -> Timestamp? {
+    private func nextWake(_ state: inout WorkerState<D>) -> Timestamp {
         if !state.deferred.isEmpty { return clock.now() }
         let now = clock.now()
-        var wake = state.pending.isEmpty ? nil : now.adding(.milliseconds(5))
+        var wake = now.adding(state.pending.isEmpty ? Worker.turnInterval : .milliseconds(5))
         for (table, clock) in state.clocks.enumerated() {
             guard let timer = state.decider.nextTimer(table: table) else { continue }
             let due = timer.adding(clock.maxDelay)
             let look = due > now ? due : now.adding(.milliseconds(250))
-            wake = min(wake ?? look, look)
+            wake = min(wake, look)
         }
         if state.clocks.indices.contains(where: { state.memory.waitingCount(table: $0) > 0 }) {
             // A half waits two seconds for the other at least; looking four times in that time is near enough.
             let look = now.adding(.milliseconds(500))
-            wake = min(wake ?? look, look)
+            wake = min(wake, look)
         }
         if !state.wanted.isEmpty, state.isAssigned {
             let look = max(now, state.retryNewAt)
-            wake = min(wake ?? look, look)
+            wake = min(wake, look)
         }
         return wake
     }

@@ -99,6 +99,8 @@ struct WorkerState<D: Decider> {
     var absent: [TopicPartition: Int64] = [:]
     /// Tables of which it was reported that their clock stands.
     var lagging: Set<String> = []
+    /// What kept it from consuming, as the log was told.
+    var obstacleNames: [String] = []
     var deferred: [Worker<D>.Item] = []
     var generation = 0
     var isAssigned = false
@@ -243,6 +245,7 @@ struct WorkerState<D: Decider> {
         fresh.facts.add(notedFacts.facts)
         fresh.wanted = wanted
         fresh.facts.add(facts.facts)
+        fresh.obstacleNames = obstacleNames
         fresh.isStopping = isStopping
         self = fresh
     }

@@ -26,25 +26,74 @@ struct StatisticsTests {
         #expect(StatisticsReport([]) == nil)
     }
 
-    @Test func `a leader is live while it answers, and news come only with a change`() throws {
-        let partition = TopicPartition(topic: "t", partition: 0)
-        let assigned: Set = [partition, TopicPartition(topic: "t", partition: 1)]
+    private static let partition = TopicPartition(topic: "t", partition: 0)
+    private static let up = "\(SourceEvent.brokerState(live: true))"
+    private static let down = "\(SourceEvent.brokerState(live: false))"
+    private static let live = "\(SourceEvent.leaderState(live: [partition], lost: []))"
+    private static let lost = "\(SourceEvent.leaderState(live: [], lost: [partition]))"
+
+    private struct Watched {
         var watch = LeaderWatch(silenceMax: .milliseconds(100))
-        func observe(_ state: String, idle: Int) throws -> [String] {
+        var assigned: Set = [StatisticsTests.partition]
+        var assignmentCount = 1
+
+        mutating func observe(_ state: String, idle: Int = 5) throws -> [String] {
             let report = try #require(StatisticsReport(StatisticsTests.report(state: state, idle: idle, lag: 0)))
-            return watch.observe(report, assigned: assigned).map { "\($0)" }
+            return watch.observe(report, assigned: assigned, assignmentCount: assignmentCount).map { "\($0)" }
         }
-        let live = "\(SourceEvent.leaderState(live: [partition], lost: []))"
-        let lost = "\(SourceEvent.leaderState(live: [], lost: [partition]))"
-        #expect(try observe("UP", idle: -1) == ["\(SourceEvent.brokerState(live: true))"])
-        #expect(try observe("UP", idle: 1000) == [live])
-        #expect(try observe("UP", idle: 100_000) == [])
-        #expect(try observe("UP", idle: 100_001) == [lost])
-        #expect(try observe("UP", idle: 5) == [live])
-        #expect(try observe("DOWN", idle: 5) == ["\(SourceEvent.brokerState(live: false))", lost])
-        #expect(try observe("UP", idle: 5) == ["\(SourceEvent.brokerState(live: true))", live])
-        #expect(watch.allBrokersDown().count == 2)
-        #expect(watch.allBrokersDown().isEmpty)
+
+        mutating func allBrokersDown() -> [String] { watch.allBrokersDown(assigned: assigned).map { "\($0)" } }
+    }
+
+    @Test func `a leader is live while it answers, and news come only with a change`() throws {
+        let (up, down, live, lost) = (
+            StatisticsTests.up, StatisticsTests.down, StatisticsTests.live, StatisticsTests.lost
+        )
+        var watched = Watched()
+        #expect(try watched.observe("UP", idle: -1) == [up])
+        #expect(try watched.observe("UP", idle: 1000) == [live])
+        #expect(try watched.observe("UP", idle: 100_000) == [])
+        #expect(try watched.observe("UP", idle: 100_001) == [lost])
+        #expect(try watched.observe("UP") == [live])
+        #expect(try watched.observe("DOWN") == [down, lost])
+        #expect(try watched.observe("UP") == [up, live])
+        #expect(watched.allBrokersDown() == [down, lost])
+        #expect(watched.allBrokersDown() == [])
+        #expect(try watched.observe("DOWN") == [])
+    }
+
+    @Test func `a leader that never answered is told to be lost, not at once, and only once`() throws {
+        let (up, down, live, lost) = (
+            StatisticsTests.up, StatisticsTests.down, StatisticsTests.live, StatisticsTests.lost
+        )
+        var watched = Watched()
+        #expect(try watched.observe("DOWN") == [down])
+        #expect(try watched.observe("DOWN") == [lost])
+        #expect(try watched.observe("DOWN") == [])
+        #expect(try watched.observe("UP") == [up, live])
+        // Brokers may go before the first report came.
+        var other = Watched()
+        #expect(other.allBrokersDown() == [down, lost])
+        #expect(try other.observe("DOWN") == [])
+        #expect(try other.observe("DOWN") == [lost])
+    }
+
+    @Test func `with another assignment all is told again`() throws {
+        let (up, down, live, lost) = (
+            StatisticsTests.up, StatisticsTests.down, StatisticsTests.live, StatisticsTests.lost
+        )
+        var watched = Watched()
+        #expect(try watched.observe("UP") == [up, live])
+        watched.assignmentCount = 2
+        #expect(try watched.observe("UP") == [live])
+        #expect(try watched.observe("UP") == [])
+        watched.assignmentCount = 3
+        #expect(try watched.observe("DOWN") == [down])
+        #expect(try watched.observe("DOWN") == [lost])
+        watched.assignmentCount = 4
+        watched.assigned = []
+        #expect(try watched.observe("DOWN") == [])
+        #expect(try watched.observe("DOWN") == [])
     }
 
     @Test func `lag and throttling become metrics`() throws {

@@ -108,7 +108,7 @@ final class RouterService: Sendable {
         heartbeat = try configuration.heartbeat.map { heartbeat in
             let url = try HTTPURL(try heartbeat.url.resolve(loaded.resolver).reveal())
             return HeartbeatSender(
-                every: heartbeat.every, clock: clock, metrics: metrics, isConsuming: { worker.isReady },
+                every: heartbeat.every, clock: clock, metrics: metrics, isConsuming: { worker.obstacles().isEmpty },
                 isDelivering: { dispatcher.isDelivering },
                 send: { deadline in
                     let result = await transport.send(
@@ -405,10 +405,7 @@ struct ReadinessBackend: ConsoleBackend {
     let dispatcher: Dispatcher
 
     func readiness() async -> Readiness {
-        var reasons: [Readiness.Reason] = []
-        if !worker.isReady {
-            reasons.append(.init(name: "worker", message: "starting, or waiting for Kafka or the store"))
-        }
+        var reasons = worker.obstacles().map { Readiness.Reason(name: $0.name, message: $0.message) }
         if !dispatcher.isDelivering {
             reasons.append(.init(name: "delivery", message: "no destination takes messages"))
         }
