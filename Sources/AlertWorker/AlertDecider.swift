@@ -32,6 +32,7 @@ public struct AlertDecider: Decider {
     let metrics: AlertWorkerMetrics
     public private(set) var catalogVersion = 0
     private var health: HealthNotes
+    private var forgotten = (newestRows: 0, episodes: 0)
 
     /// Makes a decider that has loaded nothing yet.
     public init(rules: RuleSet, receivers: ReceiverDirectory, metrics: AlertWorkerMetrics) {
@@ -95,6 +96,9 @@ public struct AlertDecider: Decider {
         var output = EvaluationOutput()
         evaluator.isBootstrapping = context.isBootstrap
         evaluator.evaluate(batch, output: &output)
+        let counts = evaluator.forgottenCounts
+        metrics.countForgotten(from: forgotten, to: counts)
+        forgotten = counts
         return decision(from: output, raw: batch.raw, context: context)
     }
 

@@ -9,6 +9,8 @@ public struct AlertWorkerMetrics: Sendable {
     private let evaluationErrors: Counter
     private let outboxRows: Counter
     private let refusedRecipients: Counter
+    private let newestRowsForgotten: Counter
+    private let episodesForgotten: Counter
 
     /// Makes the metrics.
     public init(registry: MetricsRegistry) {
@@ -23,6 +25,16 @@ public struct AlertWorkerMetrics: Sendable {
         outboxRows = registry.counter("alert_router_outbox_rows_total", "Notifications written to the outbox.")
         refusedRecipients = registry.counter(
             "alert_router_recipient_problems_total", "Recipients from data that were missing or refused.")
+        newestRowsForgotten = registry.counter(
+            "alert_router_newest_rows_forgotten_total", "Keys of rules whose newest row was forgotten for want of room.")
+        episodesForgotten = registry.counter(
+            "alert_router_episodes_forgotten_total", "Closed alerts whose episode was forgotten for want of room.")
+    }
+
+    /// Counts what was forgotten between two looks; counts that began anew between them add nothing.
+    func countForgotten(from old: (newestRows: Int, episodes: Int), to new: (newestRows: Int, episodes: Int)) {
+        newestRowsForgotten.add(max(0, new.newestRows - old.newestRows))
+        episodesForgotten.add(max(0, new.episodes - old.episodes))
     }
 
     func count(_ output: EvaluationOutput) {

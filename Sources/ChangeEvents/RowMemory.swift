@@ -33,6 +33,10 @@ public struct RowMemoryCounters: Sendable, Equatable {
     public var keysExpired = 0
     /// Waits that ended at once because too many halves waited.
     public var waitsRefused = 0
+    /// Rows whose values were not remembered because the remembered values of their table had no room.
+    public var valuesRefused = 0
+    /// Texts that were not remembered because they are too long: their columns are unknown in `before`.
+    public var textsCut = 0
     /// Batches whose events had to be put in order.
     public var batchesSorted = 0
 
@@ -155,6 +159,24 @@ public struct RowMemory: Sendable {
 }
 
 extension RowMemoryCounters {
+    /// What was counted since an earlier look.
+    public func subtracting(_ earlier: RowMemoryCounters) -> RowMemoryCounters {
+        var difference = self
+        difference.judged -= earlier.judged
+        difference.late -= earlier.late
+        difference.duplicates -= earlier.duplicates
+        difference.noOps -= earlier.noOps
+        difference.paired -= earlier.paired
+        difference.unpaired -= earlier.unpaired
+        difference.keysEvicted -= earlier.keysEvicted
+        difference.keysExpired -= earlier.keysExpired
+        difference.waitsRefused -= earlier.waitsRefused
+        difference.valuesRefused -= earlier.valuesRefused
+        difference.textsCut -= earlier.textsCut
+        difference.batchesSorted -= earlier.batchesSorted
+        return difference
+    }
+
     mutating func add(_ other: RowMemoryCounters) {
         judged += other.judged
         late += other.late
@@ -165,6 +187,8 @@ extension RowMemoryCounters {
         keysEvicted += other.keysEvicted
         keysExpired += other.keysExpired
         waitsRefused += other.waitsRefused
+        valuesRefused += other.valuesRefused
+        textsCut += other.textsCut
         batchesSorted += other.batchesSorted
     }
 }

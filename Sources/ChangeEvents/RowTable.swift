@@ -303,6 +303,10 @@ struct RowTable: Sendable {
             let owned = OwnedImage(
                 scratch.slots[first..<first + columnCount], scratch.arena, textMax: RememberedRows.textMax)
             entries[place].remembered = remembered.store(entries[place].remembered, owned)
+            if entries[place].remembered < 0 { counters.valuesRefused += 1 }
+            for slot in scratch.slots[first..<first + columnCount] where slot.textCount > RememberedRows.textMax {
+                counters.textsCut += 1
+            }
         } else {
             remembered.forget(entries[place].remembered)
             entries[place].remembered = -1

@@ -156,12 +156,11 @@ struct RememberedRows: Sendable {
     private var spans: ContiguousArray<Span> = []
     private var free: ContiguousArray<Int32> = []
     private var wasted = 0
-    /// Rows that were not remembered because there was no room.
-    private(set) var refusedCount = 0
 
     var byteCount: Int { bytes.count - wasted }
 
     /// Remembers an image under a handle; a new one where it is -1.
+    /// - Returns: the handle it is remembered under; -1 where there is no room.
     mutating func store(_ handle: Int32, _ image: OwnedImage) -> Int32 {
         let needed = image.slots.count * 16 + image.text.count
         var target = handle
@@ -171,10 +170,7 @@ struct RememberedRows: Sendable {
         }
         if target < 0 {
             if wasted * 2 > bytes.count, wasted > 1 << 16 { compact() }
-            guard bytes.count + needed <= RememberedRows.bytesMax else {
-                refusedCount += 1
-                return -1
-            }
+            guard bytes.count + needed <= RememberedRows.bytesMax else { return -1 }
             let span = Span(offset: bytes.count, count: needed, capacity: needed)
             bytes.append(contentsOf: repeatElement(0, count: needed))
             if let reused = free.popLast() {

@@ -14,6 +14,8 @@ struct FactList: Sendable {
 
     private(set) var facts: [HealthFact] = []
     private var places: [Subject: Int] = [:]
+    /// Facts that were left out, until ``takeDroppedCount()``.
+    private var droppedCount = 0
 
     var isEmpty: Bool { facts.isEmpty }
 
@@ -24,6 +26,8 @@ struct FactList: Sendable {
         } else if facts.count < FactList.countMax {
             places[subject] = facts.count
             facts.append(fact)
+        } else {
+            droppedCount += 1
         }
     }
 
@@ -32,8 +36,16 @@ struct FactList: Sendable {
     }
 
     mutating func take() -> [HealthFact] {
-        defer { self = FactList() }
+        defer {
+            facts = []
+            places = [:]
+        }
         return facts
+    }
+
+    mutating func takeDroppedCount() -> Int {
+        defer { droppedCount = 0 }
+        return droppedCount
     }
 }
 
@@ -50,7 +62,10 @@ final class FactInbox: Sendable {
         }
     }
 
-    func take() -> [HealthFact] { list.withLock { $0.take() } }
+    /// What waits, and how many facts were left out since the last call.
+    func take() -> (facts: [HealthFact], droppedCount: Int) {
+        list.withLock { ($0.take(), $0.takeDroppedCount()) }
+    }
 }
 
 /// Raised once, for good; tasks wait for it.
@@ -64,13 +79,17 @@ final class StopSignal: Sendable {
 
     var isRaised: Bool { state.withLock { $0.isRaised } }
 
-    func raise() {
-        let waiter = state.withLock { state in
+    /// Raises it; true the first time.
+    @discardableResult
+    func raise() -> Bool {
+        let (isFirst, waiter) = state.withLock { state in
+            let isFirst = !state.isRaised
             state.isRaised = true
             defer { state.waiter = nil }
-            return state.waiter
+            return (isFirst, state.waiter)
         }
         waiter?.resume()
+        return isFirst
     }
 
     /// Waits until it is raised or the task is cancelled; one caller at a time.

@@ -123,7 +123,18 @@ extension Worker {
         metrics.duplicates.add(counts[2])
         metrics.noOps.add(counts[3])
         metrics.keysEvicted.add(state.noteForgottenKeys())
+        countMemory(&state)
         state.eventsSinceCheckpoint += raw.messages.count
+    }
+
+    /// Counts what memory gave up.
+    private func countMemory(_ state: inout WorkerState<D>) {
+        let counters = state.takeMemoryCounters()
+        metrics.keysExpired.add(counters.keysExpired)
+        metrics.unpaired.add(counters.unpaired)
+        metrics.waitsRefused.add(counters.waitsRefused)
+        metrics.valuesRefused.add(counters.valuesRefused)
+        metrics.textsCut.add(counters.textsCut)
     }
 
     /// Bootstrapping ends when every partition has passed what Kafka held at the first start.
@@ -154,6 +165,7 @@ extension Worker {
         state.advanceWaitClocks(router: routerClock(state, now: now))
         let runs = state.memory.expireWaits(upTo: state.waitClocks.map(\.now), into: state.batch)
         if !runs.isEmpty {
+            countMemory(&state)
             state.pending.pairRuns += runs.map { run in
                 PairRunRecord(
                     table: state.decider.catalog.tables[Int(run.table)].name,
@@ -169,6 +181,7 @@ extension Worker {
             state.pending.add(state.decider.note(facts, context: context))
             state.notedFacts.add(facts)
         }
+        metrics.factsDropped.add(state.facts.takeDroppedCount())
     }
 
     private func showClocks(_ state: inout WorkerState<D>) {

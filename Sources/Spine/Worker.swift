@@ -33,6 +33,8 @@ public final class Worker<D: Decider>: Sendable {
     let onOutboxRows: @Sendable () -> Void
     private let makeDecider: @Sendable () throws -> D
     private let isReadyFlag = Atomic<Bool>(false)
+    /// Commands that are not answered.
+    private let commandCount = Atomic<Int>(0)
     /// What anybody may see of the loop.
     let pulse = Mutex(WorkerPulse())
 
@@ -73,9 +75,11 @@ public final class Worker<D: Decider>: Sendable {
     }
 
     /// Carries out a command in the order of the stream and answers after its decision is durable.
-    /// - Throws: ``WorkerError`` when the worker stops first, or what the store said.
+    /// - Throws: ``WorkerError`` when the worker stops first or too many commands wait, or what the store said.
     public func perform(_ command: D.Command) async throws -> D.Reply {
-        try await withCheckedThrowingContinuation { continuation in
+        try admitCommand()
+        defer { commandCount.wrappingSubtract(1, ordering: .relaxed) }
+        return try await withCheckedThrowingContinuation { continuation in
             if !mailbox.post(.command(command, continuation)) { continuation.resume(throwing: WorkerError.stopping) }
         }
     }
@@ -83,12 +87,25 @@ public final class Worker<D: Decider>: Sendable {
     /// Reads messages of dead letters again, as if they came now, and judges what they hold.
     ///
     /// Letters that are no event this time either stay open; the others end `replayed` in the same transaction.
+    /// - Throws: as ``perform(_:)``.
     public func replay(_ letters: [DeadLetterRecord], by person: String) async throws -> ReplayReport {
-        try await withCheckedThrowingContinuation { continuation in
+        try admitCommand()
+        defer { commandCount.wrappingSubtract(1, ordering: .relaxed) }
+        return try await withCheckedThrowingContinuation { continuation in
             if !mailbox.post(.replay(letters, by: person, continuation)) {
                 continuation.resume(throwing: WorkerError.stopping)
             }
         }
+    }
+
+    /// Commands wait in the mailbox, and during a start beside it: what is not answered is bounded as a whole.
+    private func admitCommand() throws {
+        let (_, count) = commandCount.wrappingAdd(1, ordering: .relaxed)
+        guard count > WorkerLimits.commandsMax else { return }
+        commandCount.wrappingSubtract(1, ordering: .relaxed)
+        metrics.commandsRefused.add()
+        throw WorkerError(
+            .busy, "the worker has \(WorkerLimits.commandsMax) commands to answer already; try again later")
     }
 
     /// States a fact about the router itself; it becomes a row of `router_health`.
@@ -100,8 +117,7 @@ public final class Worker<D: Decider>: Sendable {
 
     /// Stops reading; ``run()`` returns after what was decided is committed and memory is checkpointed.
     public func stop() {
-        stopSignal.raise()
-        mailbox.post(.stop)
+        if stopSignal.raise() { mailbox.post(.stop) }
     }
 
     /// Runs until ``stop()`` or until its task is cancelled.
@@ -192,7 +208,10 @@ public final class Worker<D: Decider>: Sendable {
             try await perform(command, continuation, &state)
         case .replay(let letters, let person, let continuation):
             try await replay(letters, by: person, continuation, &state)
-        case .factsWait: state.facts.add(inbox.take())
+        case .factsWait:
+            let (facts, droppedCount) = inbox.take()
+            state.facts.add(facts)
+            metrics.factsDropped.add(droppedCount)
         case .commitFailed:
             // The failure of a generation that was dropped is old news.
             if state.inFlight.failure != nil { throw failure(of: state) }

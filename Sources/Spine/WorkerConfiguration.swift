@@ -45,7 +45,13 @@ public struct WorkerConfiguration: Sendable {
     }
 }
 
-/// Why a worker ended.
+/// What a worker does not take beyond.
+enum WorkerLimits {
+    /// Commands that are not answered; the control socket and a dispatcher have few at a time.
+    static let commandsMax = 1000
+}
+
+/// Why a worker ended, or did not take a command.
 public struct WorkerError: Error, CustomStringConvertible {
     /// What happened.
     public enum Code: String, Sendable {
@@ -57,6 +63,8 @@ public struct WorkerError: Error, CustomStringConvertible {
         case store
         /// The worker was stopped before it could answer.
         case stopped
+        /// Too many commands wait for an answer.
+        case busy
     }
 
     public var code: Code
@@ -82,6 +90,13 @@ public struct WorkerMetrics: Sendable {
     let noOps: Counter
     let timeAhead: Counter
     let keysEvicted: Counter
+    let keysExpired: Counter
+    let unpaired: Counter
+    let waitsRefused: Counter
+    let valuesRefused: Counter
+    let textsCut: Counter
+    let factsDropped: Counter
+    let commandsRefused: Counter
     let skippedBelowOffset: Counter
     let units: Counter
     let commitFailures: Counter
@@ -107,6 +122,13 @@ public struct WorkerMetrics: Sendable {
         timeAhead = counter("events_time_ahead", "Events whose commit time was too far ahead.")
         keysEvicted = counter(
             "row_keys_evicted", "Row keys forgotten because a table had more than row_keys_max.")
+        keysExpired = counter("row_keys_expired", "Row keys forgotten after row_state_ttl.")
+        unpaired = counter("events_unpaired", "Updates judged without the row before, which did not come in time.")
+        waitsRefused = counter("waits_refused", "Halves of updates that could not wait because too many did.")
+        valuesRefused = counter("row_values_refused", "Rows whose values were not remembered for want of room.")
+        textsCut = counter("row_texts_cut", "Texts of rows that were too long to be remembered.")
+        factsDropped = counter("facts_dropped", "Facts about the router left out because too many waited.")
+        commandsRefused = counter("commands_refused", "Commands refused because too many waited.")
         skippedBelowOffset = counter("messages_skipped", "Messages below the stored offset, read again and skipped.")
         units = counter("commit_units", "Units of work handed to the store.")
         commitFailures = counter("commit_failures", "Units of work that the store refused.")

@@ -85,6 +85,8 @@ struct WorkerState<D: Decider> {
     var inFlight = InFlight()
     /// Per table the row keys forgotten for want of room, as last counted.
     private var evictedCounts: [Int]
+    /// What memory did, as last counted.
+    private var countedMemory = RowMemoryCounters()
     /// Facts to be noted at the next tick.
     var facts = FactList()
     /// Facts that were noted and may not be durable yet: noted again after a failed commit.
@@ -145,9 +147,18 @@ struct WorkerState<D: Decider> {
         return sum
     }
 
+    /// What memory did since the last call.
+    mutating func takeMemoryCounters() -> RowMemoryCounters {
+        let now = memory.counters
+        defer { countedMemory = now }
+        return now.subtracting(countedMemory)
+    }
+
     /// A table that has room again is well: after a start, or a reload that raised its bound.
     mutating func noteRoomForKeys() {
         evictedCounts = clocks.map { _ in 0 }
+        // Memory was made anew, or only remembered until now.
+        countedMemory = memory.counters
         for table in Set(topicTables.values.joined()).sorted() {
             let declaration = decider.catalog.tables[table].declaration
             guard memory.keyCount(table: table) < declaration.rowKeysMax / 4 * 3 else { continue }

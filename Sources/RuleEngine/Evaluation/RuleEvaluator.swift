@@ -110,6 +110,12 @@ public struct RuleEvaluator: Sendable {
     /// Keys whose newest row is remembered.
     public var newestRowCount: Int { keySets.reduce(0) { $0 + $1.newest.count } }
 
+    /// How much was forgotten for want of room: keys whose newest row is not known any more, and closed episodes. For
+    /// metrics: it begins anew when memory is restored or rules are replaced.
+    public var forgottenCounts: (newestRows: Int, episodes: Int) {
+        (keySets.reduce(0) { $0 + $1.newest.forgottenCount }, episodes.forgottenCount)
+    }
+
     /// The highest episode number that was forgotten; new episodes of forgotten alerts go on above it.
     public var episodeFloor: UInt32 {
         get { episodes.floor }

@@ -10,6 +10,8 @@ struct EpisodeMemory: Sendable {
     private var old: [Fingerprint: UInt32] = [:]
     /// The highest number that was forgotten.
     var floor: UInt32 = 0
+    /// How many were forgotten, for metrics.
+    private(set) var forgottenCount = 0
 
     init(fingerprintsMax: Int) { generationMax = max(fingerprintsMax / 2, 1) }
 
@@ -19,7 +21,10 @@ struct EpisodeMemory: Sendable {
     mutating func set(_ episode: UInt32, of fingerprint: Fingerprint) {
         guard episode > 0 else { return }
         if young.count >= generationMax, young[fingerprint] == nil {
-            for (forgotten, episode) in old where young[forgotten] == nil { floor = max(floor, episode) }
+            for (forgotten, episode) in old where young[forgotten] == nil {
+                floor = max(floor, episode)
+                forgottenCount += 1
+            }
             old = young
             young = [:]
         }

@@ -53,6 +53,10 @@ struct NewestRowMemory: Sendable {
     private var old = Generation(capacity: 64)
     /// How often a full generation made way, each time forgetting up to half of all keys.
     private(set) var turnoverCount = 0
+    /// How many keys were forgotten since it was made or restored, for metrics.
+    private(set) var forgottenCount = 0
+    /// Keys of the old generation that moved to the young one.
+    private var movedCount = 0
 
     init(keysMax: Int) { generationMax = max(keysMax / 2, 1) }
 
@@ -81,6 +85,7 @@ struct NewestRowMemory: Sendable {
         let index = old.index(of: hash)
         var isNewest = true
         if old.entries[index].isUsed {
+            movedCount += 1
             let known = old.entries[index]
             if known.digest != digest, (eventTime, version) < (known.eventTime, known.version) {
                 isNewest = false
@@ -88,6 +93,9 @@ struct NewestRowMemory: Sendable {
             }
         }
         if young.count >= generationMax {
+            // A key that is moving right now is kept: it was counted as moved.
+            forgottenCount += old.count - movedCount
+            movedCount = 0
             old = young
             young = Generation(capacity: 64)
             turnoverCount += 1
