@@ -26,7 +26,7 @@ public struct AlertWorkerMetrics: Sendable {
         refusedRecipients = registry.counter(
             "alert_router_recipient_problems_total", "Recipients from data that were missing or refused.")
         newestRowsForgotten = registry.counter(
-            "alert_router_newest_rows_forgotten_total", "Keys of rules whose newest row was forgotten for want of room.")
+            "alert_router_newest_rows_forgotten_total", "Keys of rules whose newest row was forgotten: no room.")
         episodesForgotten = registry.counter(
             "alert_router_episodes_forgotten_total", "Closed alerts whose episode was forgotten for want of room.")
     }

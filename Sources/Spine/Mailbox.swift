@@ -4,7 +4,8 @@ internal import Synchronization
 /// The one queue a worker's loop waits on: source events, commands, results of commits, timers.
 ///
 /// Producers of source events wait until their last delivery was taken, so what is queued stays bounded by one
-/// delivery; commands are bounded by ``WorkerLimits/commandsMax``, results by the units in flight, the rest is told once.
+/// delivery; commands are bounded by ``WorkerLimits/commandsMax``, results by the units in flight, and what is left is
+/// told once.
 final class Mailbox<Item: Sendable>: Sendable {
     private struct State {
         var items: [Item] = []
