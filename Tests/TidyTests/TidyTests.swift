@@ -121,6 +121,9 @@ private func code(_ line: String) -> String {
             "Tests/AlertRouterTests/ServiceTests.swift": (
                 "SystemWallClock()", "the program runs by the system's clock"
             ),
+            "Tests/AlertRouterTests/OutageTests.swift": (
+                "SystemWallClock()", "the program runs by the system's clock"
+            ),
             "Tests/AlertRouterTests/SecrecyTests.swift": (
                 "SystemWallClock()", "the program runs by the system's clock"
             ),
