@@ -14,8 +14,8 @@ struct AlertRouterCommand: AsyncParsableCommand {
             """,
         version: ProgramVersion.text,
         subcommands: [
-            DemoCommand.self, RunCommand.self, CheckCommand.self, RulesCommand.self, AlertsCommand.self,
-            AcknowledgeCommand.self, UnacknowledgeCommand.self,
+            DemoCommand.self, RunCommand.self, CheckCommand.self, RulesCommand.self, RoutesCommand.self,
+            AlertsCommand.self, AcknowledgeCommand.self, UnacknowledgeCommand.self, SilencesCommand.self,
             DeadLettersCommand.self, StoreCommand.self, PublishCommand.self, SchemaCommand.self,
         ])
 

@@ -7,7 +7,9 @@ import Testing
         let folder = try Workspace()
         let commands = [
             [], ["demo"], ["run"], ["check"], ["rules"], ["rules", "check"], ["rules", "plan"], ["alerts"],
-            ["alerts", "list"], ["alerts", "show"], ["alerts", "explain"], ["ack"], ["unack"], ["dead-letters"],
+            ["routes"], ["routes", "show"], ["routes", "test"], ["alerts", "list"], ["alerts", "show"],
+            ["alerts", "explain"], ["ack"], ["unack"], ["silences"], ["silences", "list"], ["silences", "show"],
+            ["silences", "add"], ["silences", "expire"], ["dead-letters"],
             ["dead-letters", "list"],
             ["dead-letters", "show"],
             ["dead-letters", "replay"], ["dead-letters", "discard"], ["store"], ["store", "backup"],
@@ -17,7 +19,7 @@ import Testing
         for command in commands {
             let result = try await Program.run(command + ["--help"], in: folder.path)
             #expect(result.code == 0 && result.errors.isEmpty, "\(command): \(result.errors)")
-            let isGroup = ["rules", "alerts", "dead-letters", "store"].contains(command.last)
+            let isGroup = ["rules", "routes", "alerts", "silences", "dead-letters", "store"].contains(command.last)
             #expect(command.isEmpty || isGroup || result.output.contains("Example: alert-router"), "\(command)")
             // What only starts something, or writes files, prints no data.
             let printsData = !command.isEmpty && !isGroup && !["demo", "run", "schema"].contains(command[0])
@@ -32,7 +34,10 @@ import Testing
         "bogus", "alerts --bogus", "alerts list --limit x", "alerts list --limit 0", "alerts list --severity loud",
         "alerts show", "alerts explain", "ack", "ack 1 --for soon", "ack 1 --for 31d", "unack", "check --output yaml",
         "dead-letters replay", "dead-letters list --kind letters", "publish",
-        "run --config", "demo --speed fast", "store backup", "rules check a b",
+        "run --config", "routes test --label x", "routes test --severity loud", "routes test --at today",
+        "silences add", "silences add a=b --for 2h", "silences add a=b --comment x",
+        "silences add a=b --match true --for 2h --comment x", "silences add a=b --for soon --comment x",
+        "silences expire", "demo --speed fast", "store backup", "rules check a b",
     ])
     func `wrong usage exits 2 and says what is expected`(line: String) async throws {
         let folder = try Workspace()
@@ -215,7 +220,7 @@ import Testing
         let folder = try Workspace()
         let result = try await Program.run(["schema", "--folder", folder.path + "/s"], in: folder.path)
         #expect(result.code == 0)
-        for name in ["alert-router", "calendars", "rules", "tables"] {
+        for name in ["alert-router", "calendars", "rules", "silences", "tables"] {
             let file = "\(name).schema.json"
             let written = try String(contentsOfFile: folder.path + "/s/" + file, encoding: .utf8)
             let kept = try String(contentsOfFile: Program.root + "/schema/" + file, encoding: .utf8)

@@ -1,4 +1,5 @@
 import AlertWorker
+import Alerting
 import ArgumentParser
 import ConfigFiles
 import Core
@@ -19,9 +20,11 @@ struct CheckCommand: AsyncParsableCommand {
         try DiagnosticReport.show(loaded.diagnostics, sources: loaded.sources, output: output)
         guard let rules = loaded.rules else { throw CommandFailure(.inputIsWrong, lines: []) }
         if output.output == .text {
+            let routes = loaded.policy?.routes.count ?? 0
             Output.line(
                 "\(configuration.config) is right: \(rules.rules.count) rules, "
-                    + "\(loaded.configuration?.receivers.count ?? 0) receivers")
+                    + "\(loaded.configuration?.receivers.count ?? 0) receivers"
+                    + (routes > 0 ? ", \(routes) routes" : ""))
         }
     }
 }

@@ -1,3 +1,4 @@
+import Alerting
 import ArgumentParser
 import Calendars
 import ChangeEvents
@@ -22,6 +23,7 @@ struct SchemaCommand: AsyncParsableCommand {
                 ConfigSchema.describing(title: "Configuration of AlertRouter") { RouterConfiguration($0) }
             ),
             ("calendars.schema.json", CalendarSet.schema), ("rules.schema.json", RuleSet.schema),
+            ("silences.schema.json", SilenceFiles.schema),
             ("tables.schema.json", TableDeclarations.schema),
         ]
     }

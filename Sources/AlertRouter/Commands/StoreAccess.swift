@@ -71,12 +71,25 @@ enum OfflineCommands {
         let clock = SystemWallClock()
         let now = clock.now()
         let name = request["command"]?.stringValue ?? ""
-        guard name.hasPrefix("dead_letters.") else {
+        let isSilence = [SilenceRequest.putName, SilenceRequest.expireName].contains(name)
+        guard isSilence || name.hasPrefix("dead_letters.") else {
             return .object(["error": .string("'\(name)' needs a running service: start it with 'alert-router run'")])
         }
         let store = try SQLiteStore(
             StoreOptions(location: location, limits: .standard, now: now, metrics: MetricsRegistry()),
             holder: .current(startedAt: now, socketPath: ""))
+        if isSilence {
+            let answer: JSON
+            do {
+                answer = try await store.write(byteCount: 4096) { transaction in
+                    try SilenceRequest.perform(request, now: now, in: transaction)
+                }
+            } catch let error as StoreError where !error.isStorageFailure {
+                answer = .object(["error": .string(error.message)])
+            }
+            await store.close(now: clock.now())
+            return answer
+        }
         let by = request["by"]?.stringValue ?? "unknown"
         var results: [JSON] = []
         for id in (request["ids"]?.elements ?? []).compactMap(\.intValue) {

@@ -1,4 +1,5 @@
 import AlertWorker
+import Alerting
 import ConfigFiles
 import Core
 import Foundation
@@ -13,6 +14,8 @@ struct LoadedConfiguration {
     var path: String
     var configuration: RouterConfiguration?
     var rules: RuleSet?
+    /// Routes, windows, inhibition and the silences of files; nil where anything is an error.
+    var policy: RoutingPolicy?
     var diagnostics: [Diagnostic]
     /// Texts of the files that diagnostics are in.
     var sources: [String: String]
@@ -25,7 +28,7 @@ struct LoadedConfiguration {
         let configuration = reader.mapping(of: file, RouterConfiguration.init)
         let folder = LoadedConfiguration.folder(of: path)
         var loaded = LoadedConfiguration(
-            path: path, configuration: configuration, rules: nil, diagnostics: reader.diagnostics,
+            path: path, configuration: configuration, rules: nil, policy: nil, diagnostics: reader.diagnostics,
             sources: [file.file: file.source.text], resolver: .system(baseDirectory: folder))
         if !FileManager.default.fileExists(atPath: path), loaded.diagnostics.count == 1 {
             loaded.diagnostics[0].help =
@@ -33,11 +36,14 @@ struct LoadedConfiguration {
                 + "needs none"
         }
         guard let configuration else { return loaded }
+        let rulesFolder = LoadedConfiguration.resolve(configuration.rulesFolder, in: folder)
         let rules = LoadedRules.load(
-            folder: LoadedConfiguration.resolve(configuration.rulesFolder, in: folder),
-            receivers: configuration.receivers.map(\.name))
-        loaded.diagnostics += rules.diagnostics
-        loaded.sources.merge(rules.sources) { own, _ in own }
+            folder: rulesFolder, receivers: configuration.receivers.map(\.name),
+            digestColumns: configuration.routing.policy.routes.digestColumns)
+        let silences = LoadedSilences.load(rulesFolder: rulesFolder, limits: configuration.routing.policy.silenceLimits)
+        loaded.diagnostics += rules.diagnostics + silences.diagnostics
+        loaded.sources.merge(rules.sources.merging(silences.sources) { own, _ in own }) { own, _ in own }
+        if let rules = rules.rules { loaded.diagnostics += configuration.routingProblems(rules) }
         if secrets == .resolve, let problem = loaded.storeProblem { loaded.diagnostics.append(problem) }
         if secrets == .resolve {
             let missing = configuration.secretProblems(loaded.resolver, file: file.file)
@@ -46,6 +52,9 @@ struct LoadedConfiguration {
         }
         let hasErrors = loaded.diagnostics.contains { $0.level == .error }
         loaded.rules = hasErrors ? nil : rules.rules
+        loaded.policy = hasErrors ? nil : configuration.routing.policy
+        loaded.policy?.silences = silences.silences
+        loaded.policy?.externalURL = configuration.http.pageAddress
         return loaded
     }
 
@@ -93,8 +102,12 @@ struct LoadedRules {
     var diagnostics: [Diagnostic]
     var sources: [String: String]
 
-    /// - Parameter receivers: what `notify` may name; nil leaves it unchecked.
-    static func load(folder: String, receivers: [String]? = nil) -> LoadedRules {
+    /// - Parameters:
+    ///   - receivers: what `notify` may name; nil leaves it unchecked.
+    ///   - digestColumns: columns that rules keep with their alerts, for digests.
+    static func load(
+        folder: String, receivers: [String]? = nil, digestColumns: [String] = []
+    ) -> LoadedRules {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
             let place = SourcePosition(file: folder, line: 1, column: 1)
@@ -109,8 +122,10 @@ struct LoadedRules {
         if !names.contains(HealthTable.rulesFileName) {
             files.append(ConfigFile(text: HealthTable.rules, file: "built-in/\(HealthTable.rulesFileName)"))
         }
-        let (rules, found) = RuleSet.load(
-            files: files, options: RuleLoadOptions(receivers: receivers, rulesMax: RuleLoadOptions.standard.rulesMax))
+        var options = RuleLoadOptions.standard
+        options.receivers = receivers
+        options.digestColumns = digestColumns
+        let (rules, found) = RuleSet.load(files: files, options: options)
         diagnostics += found
         return LoadedRules(
             rules: diagnostics.contains { $0.level == .error } ? nil : rules, diagnostics: diagnostics,

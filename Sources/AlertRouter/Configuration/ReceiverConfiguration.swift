@@ -17,13 +17,16 @@ struct ReceiverConfiguration {
     }
 
     var name: String
+    /// Where the name stands.
+    var nameText: ConfigText?
     /// Nil where the channel is missing or unknown, which is an error.
     var settings: Settings?
     /// Where the file of authorities is named.
     var authoritiesPosition: SourcePosition
 
     init(_ mapping: MappingReader) {
-        name = mapping.requiredString("name", "The receiver's name, as rules write it in 'notify'.")
+        nameText = mapping.requiredText("name", "The receiver's name, as rules and routes write it.")
+        name = nameText?.value ?? ""
         authoritiesPosition = mapping.position(of: "ca_file")
         let channel = mapping.requiredChoice(
             "channel", "What kind of receiver it is.", among: Channel.allCases.map { ($0.rawValue, $0) })

@@ -1,3 +1,5 @@
+import Alerting
+import Calendars
 import ChangeEvents
 import ConfigFiles
 import Core
@@ -47,6 +49,8 @@ struct RouterConfiguration {
     var receivers: [ReceiverConfiguration]
     var defaultReceiver: String
     var operatorReceiver: String
+    /// Routes, mute times, maintenance, inhibition, bounds of silences, calendars.
+    var routing: RoutingReader
     var heartbeat: Heartbeat?
     var http: HTTPConfiguration
     var logging: Logging
@@ -68,6 +72,9 @@ struct RouterConfiguration {
         defaultReceiver = mapping.requiredString(
             "default_receiver", "The receiver that is told where a rule names nobody.")
         operatorReceiver = mapping.requiredString("operator", "The receiver that hears about the router itself.")
+        routing = RoutingReader(
+            mapping, receivers: receivers.map(\.name), defaultReceiver: defaultReceiver,
+            operatorReceiver: operatorReceiver, zones: .system)
         heartbeat = mapping.mapping("heartbeat", "A URL that is called while events are consumed and delivered.") {
             Heartbeat(
                 url: $0.requiredSecretText("url", "The URL; a GET is sent to it.")

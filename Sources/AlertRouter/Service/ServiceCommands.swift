@@ -15,6 +15,7 @@ struct ServiceCommands {
             return try await settle(request, isReplay: name == "dead_letters.replay")
         case "alerts.acknowledge", "alerts.unacknowledge":
             return try await acknowledge(request, isTakenBack: name == "alerts.unacknowledge")
+        case SilenceRequest.putName, SilenceRequest.expireName: return try await silence(request)
         case "reload":
             await service.reload()
             return .object(["text": .string("reload asked for; the log says how it ended")])
@@ -37,6 +38,24 @@ struct ServiceCommands {
             try await control.acknowledge(
                 id, comment: request["comment"]?.stringValue ?? "", until: until, by: actor)
             return .object(["text": .string("acknowledged until \(until?.description ?? "it is over")")])
+        } catch {
+            return .object(["error": .string(error.text)])
+        }
+    }
+
+    private func silence(_ request: JSON) async throws -> JSON {
+        let control = CommandControl(worker: service.worker)
+        let actor = ConsoleActor(name: request["by"]?.stringValue ?? "unknown", from: "command line")
+        do throws(ConsoleFailure) {
+            guard request["command"]?.stringValue == SilenceRequest.putName else {
+                let id = request["id"]?.stringValue ?? ""
+                try await control.expireSilence(id: id, by: actor)
+                return .object(["id": .string(id)])
+            }
+            guard let silence = SilenceRequest.silence(of: request) else {
+                return .object(["error": .string("the request holds no silence")])
+            }
+            return .object(["id": .string(try await control.putSilence(ConsoleSilence(silence), by: actor))])
         } catch {
             return .object(["error": .string(error.text)])
         }

@@ -7,6 +7,7 @@ struct RouteNames {
     var receivers: [String]
     var muteTimes: [String: MuteReference.Policy]
     var calendars: CalendarContext
+    let notes = RoutingNotes()
 
     /// Reports names that are no receivers; gives those that are.
     func receivers(_ texts: [ConfigText], reader: ConfigReader) -> [String] {
@@ -34,6 +35,12 @@ struct RouteNames {
             return nil
         }
     }
+}
+
+/// What the readers of routes note for checks that come later.
+final class RoutingNotes {
+    /// The columns of rows that digests show.
+    var digestColumns: [ConfigText] = []
 }
 
 /// The settings as one route writes them; what it leaves out it inherits.
@@ -84,7 +91,7 @@ struct GroupSettingsDraft {
         let texts = mapping.texts("mute_times", "Names of mute times; inherited.")
         muteTimes = mapping.has("mute_times") ? names.muteTimes(texts, reader: mapping.reader) : nil
         storm = GroupSettingsDraft.storm(mapping)
-        digest = GroupSettingsDraft.digest(mapping, names.calendars)
+        digest = GroupSettingsDraft.digest(mapping, names)
         let escalations = mapping.mappings("escalate", "Who is told of an alert that stays open; inherited.") {
             Escalation($0, names: names)
         }
@@ -172,12 +179,12 @@ struct GroupSettingsDraft {
     }
 
     private static func digest(
-        _ mapping: MappingReader, _ calendars: CalendarContext
+        _ mapping: MappingReader, _ names: RouteNames
     ) -> Part<DigestSettings> {
         part(
             mapping, "digest",
             "One message by schedule with a table of what is open; 'none' switches it off; inherited."
-        ) { DigestSettings($0, calendars: calendars) }
+        ) { DigestSettings($0, names: names) }
     }
 }
 
@@ -201,8 +208,8 @@ extension DigestSettings {
     ]
 
     /// Nil without a schedule that is right; what is wrong is reported.
-    init?(_ mapping: MappingReader, calendars: CalendarContext) {
-        let schedule = Schedule.read(in: mapping, context: calendars)
+    init?(_ mapping: MappingReader, names: RouteNames) {
+        let schedule = Schedule.read(in: mapping, context: names.calendars)
         if schedule == nil, !mapping.has("schedule") {
             mapping.report(
                 RoutingCode.settings, "'schedule' is required in a digest", at: nil,
@@ -210,13 +217,13 @@ extension DigestSettings {
         }
         split = mapping.choice("by", "One message for the receiver or one for each recipient.", default: .receiver)
         columns = mapping.textMap("columns", "The table: heading and what stands below it.").map { title, source in
-            DigestSettings.check(source, in: mapping)
+            DigestSettings.check(source, source.value, in: mapping, names)
             return Column(title: title.value, source: source.value)
         }
         sort = mapping.texts("sort", "By what the table is sorted; '-' before it means descending.").map { text in
             let isDescending = text.value.hasPrefix("-")
             let source = isDescending ? String(text.value.dropFirst()) : text.value
-            DigestSettings.check(text, source, in: mapping)
+            DigestSettings.check(text, source, in: mapping, names)
             return SortKey(source: source, isDescending: isDescending)
         }
         if columns.count > 20 {
@@ -226,14 +233,15 @@ extension DigestSettings {
         self.schedule = schedule
     }
 
-    private static func check(_ text: ConfigText, in mapping: MappingReader) { check(text, text.value, in: mapping) }
-
-    private static func check(_ text: ConfigText, _ source: String, in mapping: MappingReader) {
+    private static func check(
+        _ text: ConfigText, _ source: String, in mapping: MappingReader, _ names: RouteNames
+    ) {
         let parts = source.split(separator: ".", omittingEmptySubsequences: false)
         if parts.count == 1, plainSources.contains(source) { return }
-        if parts.count > 1, ["after", "before", "key", "labels", "facts"].contains(parts[0]),
+        if parts.count > 1, ["after", "key", "labels", "facts"].contains(parts[0]),
             parts.allSatisfy({ !$0.isEmpty })
         {
+            if parts[0] == "after" { names.notes.digestColumns.append(text) }
             return
         }
         mapping.reader.report(

@@ -81,6 +81,12 @@ extension RouteTree {
         }
     }
 
+    /// How many routes there are below the root.
+    public var count: Int {
+        func count(_ node: Node) -> Int { node.children.reduce(node.children.count) { $0 + count($1) } }
+        return count(root)
+    }
+
     /// All receivers that the tree tells of something, escalations included.
     public var receivers: Set<String> {
         var found: Set<String> = []
@@ -99,7 +105,7 @@ extension RouteTree {
         func visit(_ node: Node) {
             if let digest = node.settings.digest {
                 let sources = digest.columns.map(\.source) + digest.sort.map(\.source)
-                found.formUnion(sources.filter { $0.hasPrefix("after.") || $0.hasPrefix("before.") })
+                found.formUnion(sources.filter { $0.hasPrefix("after.") })
             }
             for child in node.children { visit(child) }
         }

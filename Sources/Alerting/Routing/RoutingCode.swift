@@ -22,6 +22,4 @@ enum RoutingCode {
     static let settings = "N010"
     /// More routes, rules, windows or silences than are read.
     static let tooMany = "N011"
-    /// An address of the router's page that is none.
-    static let externalURL = "N012"
 }

@@ -9,8 +9,10 @@ public struct RoutingReader {
     /// The calendars of the configuration.
     public private(set) var calendars: CalendarSet
 
-    /// Reads the keys `calendars`, `mute_times`, `maintenance`, `inhibit`, `routes`, `route_defaults`, `silences` and
-    /// `external_url` of the configuration's root.
+    private let notes: RoutingNotes
+
+    /// Reads the keys `calendars`, `mute_times`, `maintenance`, `inhibit`, `routes`, `route_defaults` and `silences` of
+    /// the configuration's root.
     public init(
         _ mapping: MappingReader, receivers: [String], defaultReceiver: String, operatorReceiver: String,
         zones: ZoneDatabase
@@ -21,6 +23,7 @@ public struct RoutingReader {
         let muteTimes = MuteTimes.read(in: mapping, context: context)
         let names = RouteNames(
             receivers: receivers, muteTimes: MuteTimes.policies(mapping, known: muteTimes), calendars: context)
+        notes = names.notes
         var routes = RouteTree.read(in: mapping, names: names, defaultReceiver: defaultReceiver)
         routes.operatorReceiver = operatorReceiver
         policy = RoutingPolicy(
@@ -28,31 +31,21 @@ public struct RoutingReader {
             maintenance: MaintenanceWindows.read(in: mapping, context: context),
             inhibition: InhibitionRules.read(in: mapping), silences: [],
             silenceLimits: mapping.mapping("silences", "Bounds of silences.", SilenceLimits.init) ?? .standard,
-            externalURL: RoutingReader.externalURL(mapping))
+            externalURL: nil)
     }
 
-    private static func externalURL(_ mapping: MappingReader) -> String? {
-        guard
-            let text = mapping.text(
-                "external_url",
-                "Where people reach the router's page, for links in messages: https://alerts.example.com.")
-        else { return nil }
-        var url = text.value
-        while url.hasSuffix("/") { url.removeLast() }
-        let rest = ["https://", "http://"].compactMap { url.hasPrefix($0) ? url.dropFirst($0.count) : nil }.first
-        let host = rest?.prefix { $0 != "/" } ?? ""
-        let isPlain = url.unicodeScalars.allSatisfy {
-            $0.value > 0x20 && $0.value < 0x7F && !"\"<>\\^`{|}?#".unicodeScalars.contains($0)
+    /// Warns of columns in digests that no table has.
+    ///
+    /// - Parameter declares: whether any table has a column of that name.
+    public func reportUnknownColumns(reader: ConfigReader, declares: (String) -> Bool) {
+        for text in notes.digestColumns {
+            let path = text.value.drop { $0 == "-" }
+            guard !declares(String(path.dropFirst("after.".count))) else { continue }
+            reader.report(
+                Diagnostic(
+                    level: .warning, code: RoutingCode.settings, message: "no table has the column of '\(path)'",
+                    position: text.position, length: text.length))
         }
-        guard isPlain, !host.isEmpty, !host.contains("@"), url.utf8.count <= 1_000 else {
-            mapping.report(
-                RoutingCode.externalURL,
-                "'external_url' must be an address with http:// or https://, a host and perhaps a path",
-                at: "external_url",
-                help: "write external_url: https://alerts.example.com")
-            return nil
-        }
-        return url
     }
 
     /// Warns of receivers that nothing is ever told to.

@@ -48,11 +48,25 @@ public struct SilenceSet: Sendable {
     }
 
     /// Takes the silences of files in place of those it had of files.
+    ///
+    /// One that ended because its alerts did (`until_resolved`) stays ended until its expression or its times change.
     public mutating func replaceFiles(_ files: [Silence]) {
+        var ended: [String: Silence] = [:]
         for (id, silence) in silences {
-            if case .file = silence.source { _ = remove(id: id) }
+            guard case .file = silence.source else { continue }
+            _ = remove(id: id)
+            if silence.untilResolved { ended[id] = silence }
         }
-        for silence in files { put(silence) }
+        for silence in files {
+            guard let old = ended[silence.id], silence.untilResolved, old.endsAt < silence.endsAt,
+                old.startsAt == silence.startsAt, old.createdAt == silence.createdAt,
+                old.updatedAt == old.endsAt, old.expression == silence.expression
+            else {
+                put(silence)
+                continue
+            }
+            put(old)
+        }
     }
 
     /// Forgets all that were over before a time.

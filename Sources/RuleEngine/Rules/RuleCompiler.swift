@@ -70,6 +70,7 @@ struct RuleCompiler {
         let summary = draft.summary.flatMap { template($0) }
         let facts = templates(draft.facts)
         let links = templates(draft.links)
+        for path in options.digestColumns { keep(digestColumn: path) }
         checkReceivers(draft)
         addToHash(draft, key: key)
         guard reader.errorCount == errorCount, let name = draft.name else { return nil }
@@ -195,6 +196,16 @@ struct RuleCompiler {
         entries.compactMap { entry in
             template(entry.value).map { Rule.NamedTemplate(name: entry.key.value, template: $0) }
         }
+    }
+
+    /// Stores the text of a column with the alerts of this rule, where its table has the column.
+    private mutating func keep(digestColumn path: String) {
+        guard path.hasPrefix("after.") else { return }
+        let name = String(path.dropFirst("after.".count))
+        guard scope.declaration.columns.isEmpty || scope.declaration.declares(name) else { return }
+        let index = UInt16(truncatingIfNeeded: scope.slot(for: name))
+        let column = Rule.TextColumn(path: path, slot: SlotReference(space: RuleScope.afterSpace, index: index))
+        if !textColumns.contains(column) { textColumns.append(column) }
     }
 
     private mutating func template(_ text: ConfigText) -> Template? {

@@ -8,11 +8,14 @@ public struct RuleLoadOptions: Sendable {
     public var receivers: [String]?
     /// Most rules that are loaded.
     public var rulesMax: Int
+    /// Columns such as `after.on_hand` that every rule whose table has them keeps with its alerts, for digests.
+    public var digestColumns: [String]
 
     /// Makes options.
     public init(receivers: [String]?, rulesMax: Int) {
         self.receivers = receivers
         self.rulesMax = rulesMax
+        digestColumns = []
     }
 
     /// Receivers unchecked, at most 10,000 rules.

@@ -142,11 +142,6 @@ import Testing
             ),
             ("inhibit: [{name: a, source: {match: 'true'}}]", "Y011 1:12 'target' is required here", nil),
             (
-                "external_url: alerts.example.com",
-                "N012 1:15 'external_url' must be an address with http:// or https://, a host and perhaps a path",
-                "write external_url: https://alerts.example.com"
-            ),
-            (
                 "silences: {max_duration: 3y}", "Y012 1:26 'max_duration' must be a duration such as '5m'; found '3y'",
                 "units are ms, s, m, h, d, w; several may follow each other"
             ),
@@ -185,7 +180,7 @@ import Testing
             "routes:", "- ", "match: ", "matchers: ", "receiver: ", "[", "]", "{", "}", "\"", "'", "quality", "\n  ",
             "\n",
             "severity >= ", "a=\"b\"", "digest: ", "storm: none", "group_by: ", "mute_times: ", "inhibit: ", ": ", ",",
-            "\n    ", "continue: true", "maintenance: ", "external_url: ", "escalate: ", "null", "&&",
+            "\n    ", "continue: true", "maintenance: ", "escalate: ", "null", "&&",
         ]
         for _ in 0..<3_000 {
             var text = "routes:\n  - "

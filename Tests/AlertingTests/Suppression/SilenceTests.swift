@@ -68,6 +68,29 @@ import Testing
         #expect(set.silencing(subject(["a": "b"]), at: SilenceTests.time(1)) == ["cli", "f2"])
     }
 
+    @Test func `a file's silence that ended with its alerts stays ended until it is changed`() throws {
+        let source = Silence.Source.file(SourcePosition(file: "s.yaml", line: 2, column: 5))
+        var silence = try SilenceTests.silence("f", "a=b", to: 600, source: source)
+        silence.untilResolved = true
+        let alert = subject(["a": "b"])
+        var set = SilenceSet()
+        set.replaceFiles([silence])
+        let expired = set.expire(id: "f", at: SilenceTests.time(30))
+        let ended = try #require(expired)
+        set.replaceFiles([silence])
+        #expect(set.silencing(alert, at: SilenceTests.time(40)) == [])
+        // As after a restart, when the ended one was stored.
+        var restarted = SilenceSet()
+        restarted.put(try Silence(bytes: ended.bytes))
+        restarted.replaceFiles([silence])
+        #expect(restarted.silencing(alert, at: SilenceTests.time(40)) == [])
+        silence.startsAt = SilenceTests.time(20)
+        set.replaceFiles([silence])
+        #expect(set.silencing(alert, at: SilenceTests.time(40)) == ["f"])
+        set.replaceFiles([])
+        #expect(set.silences.isEmpty)
+    }
+
     @Test func `the index finds what trying each silence finds`() throws {
         var generator = Generator(state: 42)
         let names = ["plant", "line", "team", "severity", "owner", "alertname"]
