@@ -171,9 +171,11 @@ extension Worker {
         _ complaint: inout Complaint?, _ question: @escaping @Sendable () async throws -> Answer
     ) async throws -> Answer {
         let answers = Mailbox<Result<Answer, any Error>>()
+        // Not structured: a group would wait at its end for a question that is never answered.
         let asking = Task {
             do { answers.post(.success(try await question())) } catch { answers.post(.failure(error)) }
         }
+        // Not structured, as it must end beside the question.
         let watching = Task {
             await stopSignal.wait()
             if stopSignal.isRaised { answers.post(.failure(WorkerError.stopping)) }

@@ -32,6 +32,10 @@ import Testing
         let sink = try await HTTPSink.start(
             port: 0, group: MultiThreadedEventLoopGroup.singleton, clock: clock, certificate: nil, onHead: { _ in nil },
             script: { _ in .accepted })
+        // The operator hears of the outage: a receiver that refused would stand in the way of being ready.
+        let hook = try await HTTPSink.start(
+            port: 0, group: MultiThreadedEventLoopGroup.singleton, clock: clock, certificate: nil, onHead: { _ in nil },
+            script: { _ in .accepted })
         try folder.write(
             "tables: {t: {row_key: [id], columns: {id: string, value: int}, max_delay: 1s}}\n", to: "rules/tables.yaml")
         try folder.write(
@@ -47,7 +51,7 @@ import Testing
             """, to: "alert-router.yaml")
         let transport = try HTTPTransport(configuration: .standard, clock: clock)
         let service = try RunningProgram(
-            ["run"], in: folder.path, environment: ["HOOK": "https://127.0.0.1:9/hook"])
+            ["run"], in: folder.path, environment: ["HOOK": hook.address + "/hook"])
         try await service.wait(for: "the console listens")
         let port = try #require(service.log.firstMatch(of: /the console listens port=(\d+)/).flatMap { Int($0.1) })
         // The first heartbeat says that it consumes.
@@ -82,6 +86,7 @@ import Testing
         service.send(SIGTERM)
         #expect(await service.waitForExit() == 0, "\(service.log)")
         await transport.shutdown()
+        await hook.stop()
         await sink.stop()
     }
 }

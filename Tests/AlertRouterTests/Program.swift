@@ -87,7 +87,21 @@ final class RunningProgram: Sendable {
         var text = ""
         var isEnded = false
         var code: Int32 = 0
-        var waiters: [(isMet: @Sendable (State) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+        var waiters: [Waiter] = []
+        var waiterCount = 0
+    }
+
+    private struct Waiter {
+        var number: Int
+        var isMet: @Sendable (State) -> Bool
+        var continuation: CheckedContinuation<Void, Never>
+    }
+
+    /// Who reads what the program prints.
+    enum Reader {
+        case thisObject
+        /// Nobody: the pipe is closed, writing to it is an error.
+        case nobody
     }
 
     struct Ended: Error, CustomStringConvertible {
@@ -98,7 +112,9 @@ final class RunningProgram: Sendable {
     private let processId: Int32
 
     /// Starts it; what it logs goes to this object.
-    init(_ arguments: [String], in folder: String, environment: [String: String]) throws {
+    init(
+        _ arguments: [String], in folder: String, environment: [String: String], reader: Reader = .thisObject
+    ) throws {
         let process = try Program.process(arguments, in: folder, environment: environment)
         let pipe = Pipe()
         process.standardOutput = pipe
@@ -114,11 +130,15 @@ final class RunningProgram: Sendable {
         // A thread that reads, not a readability handler: libdispatch crashes when a handler's descriptor is closed and
         // its number given to another file meanwhile.
         let handle = pipe.fileHandleForReading
-        Thread {
-            while case let data = handle.availableData, !data.isEmpty {
-                relay.send { $0.text += String(decoding: data, as: UTF8.self) }
-            }
-        }.start()
+        switch reader {
+        case .nobody: try handle.close()
+        case .thisObject:
+            Thread {
+                while case let data = handle.availableData, !data.isEmpty {
+                    relay.send { $0.text += String(decoding: data, as: UTF8.self) }
+                }
+            }.start()
+        }
         processId = process.processIdentifier
         relay.connect { [weak self] change in self?.update(change) }
     }
@@ -147,14 +167,39 @@ final class RunningProgram: Sendable {
 
     func send(_ signal: Int32) { kill(processId, signal) }
 
+    /// Sends a signal and waits until the program took it, so that the next one is another one to the kernel too.
+    func sendTaken(_ signal: Int32) async throws {
+        send(signal)
+        let bit = UInt64(1) << UInt64(signal - 1)
+        while !Task.isCancelled {
+            let status = try String(contentsOfFile: "/proc/\(processId)/status", encoding: .utf8)
+            let pending = status.firstMatch(of: /ShdPnd:\s*([0-9a-f]+)/).flatMap { UInt64($0.1, radix: 16) }
+            guard let pending, pending & bit != 0 else { return }
+            await Task.yield()
+        }
+    }
+
+    /// A test that ran out of time waits no more, and takes the program with it.
     private func wait(_ isMet: @escaping @Sendable (State) -> Bool) async {
-        await withCheckedContinuation { continuation in
-            let isNow = state.withLock { state in
-                if isMet(state) { return true }
-                state.waiters.append((isMet, continuation))
-                return false
+        let number = state.withLock { state in
+            state.waiterCount += 1
+            return state.waiterCount
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isNow = state.withLock { state in
+                    if isMet(state) || Task.isCancelled { return true }
+                    state.waiters.append(Waiter(number: number, isMet: isMet, continuation: continuation))
+                    return false
+                }
+                if isNow { continuation.resume() }
             }
-            if isNow { continuation.resume() }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                state.waiters.firstIndex { $0.number == number }.map { state.waiters.remove(at: $0) }
+            }
+            if !state.withLock({ $0.isEnded }) { kill(processId, SIGKILL) }
+            waiter?.continuation.resume()
         }
     }
 

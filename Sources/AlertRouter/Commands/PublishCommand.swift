@@ -128,11 +128,9 @@ struct PublishCommand: AsyncParsableCommand {
 
     private func progress(_ sent: Int, read: Int, of total: Int?, since start: Timestamp, clock: SystemWallClock) {
         guard isProgressShown else { return }
-        let seconds = max(0.001, Double(clock.now().milliseconds(since: start)) / 1000)
-        let share = total.map { $0 == 0 ? 1 : Double(read) / Double($0) } ?? 0
-        let filled = Int(share * 30)
-        let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
-        let percent = total == nil ? "" : "[\(bar)] \(Int(share * 100)) %  "
-        Output.text("\r\(percent)\(sent) messages  \(Int(Double(sent) / seconds)) messages/s   ")
+        let progress = PublishProgress(
+            messageCount: sent, readByteCount: read, byteCount: total,
+            elapsed: .milliseconds(clock.now().milliseconds(since: start)))
+        Output.text("\r\(progress.line)   ")
     }
 }

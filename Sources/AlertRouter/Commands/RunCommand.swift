@@ -148,7 +148,8 @@ actor SignalInbox {
                 isReloadWanted = true
                 return
             }
-            // A reload takes a while and signals must go on being heard; requests meanwhile are joined by the service.
+            // Not structured: a reload takes a while and signals must go on being heard; requests meanwhile are joined
+            // by the service.
             reload = Task { await service.reload() }
             return
         }
@@ -168,6 +169,7 @@ actor SignalInbox {
                 waiters[number] = continuation
             }
         } onCancel: {
+            // Not structured: a cancellation handler cannot wait for the actor.
             Task { await self.endWaiting(number) }
         }
     }

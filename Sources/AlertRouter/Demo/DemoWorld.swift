@@ -151,14 +151,21 @@ final class DemoWorld: Sendable {
             configuration: try KafkaConfiguration(properties: [
                 "bootstrap.servers": cluster.bootstrapServers, "linger.ms": "0",
             ]), metrics: MetricsRegistry(), logger: Logger(label: "player") { _ in SwiftLogNoOpLogHandler() })
-        defer { Task { await producer.shutdown() } }
-        let watcher = Task { await watchMail() }
-        defer { watcher.cancel() }
-        try await samples.play(producer, pace: pace, clock: clock) { [screen] portion in
-            screen.progress(portion)
-        } untilRead: { [self] count in
-            try await waitUntilRead(count, by: service)
+        // Ends with this function.
+        async let _: Void = watchMail()
+        let result: Result<Void, any Error>
+        do {
+            try await samples.play(producer, pace: pace, clock: clock) { [screen] portion in
+                screen.progress(portion)
+            } untilRead: { [self] count in
+                try await waitUntilRead(count, by: service)
+            }
+            result = .success(())
+        } catch {
+            result = .failure(error)
         }
+        await producer.shutdown()
+        try result.get()
         return samples.lines.count
     }
 

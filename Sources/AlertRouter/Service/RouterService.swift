@@ -177,7 +177,8 @@ final class RouterService: Sendable {
     func stop() {
         isStopRequested.store(true, ordering: .releasing)
         worker.stop()
-        // A question under way would otherwise be waited for until its own deadline.
+        // A question under way would otherwise be waited for until its own deadline. Not structured: who stops does not
+        // wait; run() waits for the same shutdown.
         if !worker.isReady { Task { await consumer.shutdown() } }
     }
 
