@@ -205,9 +205,14 @@ extension MappingReader {
         guard let text = secretText(key, node) else { return nil }
         guard text.hasReference else {
             // What stands there may be the secret, so it is not repeated.
-            reader.report(
-                ConfigCode.secret, "'\(key)' must be a reference such as '${env:NAME}' or '${file:path}'", at: node,
+            var diagnostic = Diagnostic(
+                code: ConfigCode.secret,
+                message: "'\(key)' must be a reference such as '${env:NAME}' or '${file:path}'",
+                position: node.position,
+                length: node.length,
                 help: "put the secret itself into the environment or into a file that only the service can read")
+            diagnostic.isSourceSecret = true
+            reader.report(diagnostic)
             return nil
         }
         return text

@@ -46,6 +46,8 @@ public struct Diagnostic: Sendable, Equatable {
     /// The fix, where one can be suggested.
     public var help: String?
     public var notes: [Note]
+    /// What stands at the position may be a secret: the line of the file is shown up to it only.
+    public var isSourceSecret = false
 
     /// Makes a diagnostic.
     public init(
@@ -75,7 +77,10 @@ public struct Diagnostic: Sendable, Equatable {
                 .map { $0 == "\t" ? "\t" : " " }.joined()
             let room = max(1, scalars.count - position.column + 1)
             let marks = "^" + String(repeating: "~", count: max(0, min(length, room) - 1))
-            text += "\n\(gutter) | \(line)\n      | \(before)\(marks)"
+            let shown =
+                isSourceSecret
+                ? String(String.UnicodeScalarView(scalars.prefix(max(0, position.column - 1)))) + "(not shown)" : line
+            text += "\n\(gutter) | \(shown)\n      | \(before)\(isSourceSecret ? "^" : marks)"
         }
         if let help { text += "\n  help: \(help)" }
         for note in notes {

@@ -77,6 +77,17 @@ import Testing
         #expect(found.first?.contains("hunter2") == false)
     }
 
+    @Test func `the line of a secret written into the file is not shown either`() {
+        let reader = ConfigReader()
+        let text = "user: jo\npassword: hunter2\n"
+        _ = reader.mapping(of: ConfigFile(text: text, file: "f.yaml")) { mapping in
+            _ = mapping.string("user", "User.")
+            _ = mapping.requiredSecret("password", "Password.")
+        }
+        let shown = reader.diagnostics.map { $0.rendered(source: text) }.joined()
+        #expect(shown.contains("password: (not shown)") && !shown.contains("hunter2"))
+    }
+
     @Test func `properties take numbers and booleans as written`() throws {
         let reader = ConfigReader()
         let text =
