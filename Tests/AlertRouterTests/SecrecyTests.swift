@@ -250,7 +250,7 @@ import Glibc
                 guard count <= 2 else {
                     return .respond(status: 401, headers: [], body: JSON.object(["error": .string(body)]).bytes)
                 }
-                let token = #"{"access_token":"\#(SecrecyTests.mark)token\#(count)","expires_in":2}"#
+                let token = #"{"access_token":"\#(SecrecyTests.mark)token\#(count)","expires_in":6}"#
                 return .respond(status: 200, headers: [], body: Array(token.utf8))
             })
         try folder.write("tables: {t: {row_key: [id]}}\n", to: "rules/tables.yaml")
@@ -278,7 +278,8 @@ import Glibc
         service.send(SIGTERM)
         _ = await service.waitForExit()
         let times = endpoint.requests.map(\.receivedAt)
-        #expect(times[1].milliseconds(since: times[0]) < 2000, "before the first expires")
+        // librdkafka asks at four fifths of the lifetime, so that a busy machine has a second to spare.
+        #expect(times[1].milliseconds(since: times[0]) < 6000, "before the first expires")
         let body = String(decoding: endpoint.requests[0].body, as: UTF8.self)
         #expect(body.contains("&client_id=me&client_secret=\(SecrecyTests.mark)client%3D"))
         #expect(service.log.contains("the token endpoint answered 401"), "\(service.log)")
