@@ -1,5 +1,6 @@
 import ArgumentParser
 import Core
+import KafkaClient
 
 /// The program `alert-router`.
 @main
@@ -20,6 +21,7 @@ struct AlertRouterCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
+        ProcessHeap.settle()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -1,5 +1,6 @@
 #pragma once
 // Swift cannot call variadic C functions; these forward to the ones that the client needs.
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -28,3 +29,9 @@ static inline rd_kafka_resp_err_t crdkafka_mock_push_rtt(
 
 /// Names the calling thread; the kernel keeps 15 bytes.
 static inline void crdkafka_name_thread(const char *name) { (void)prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+/// Sets from which size on glibc maps blocks of their own and gives the top of the heap back, in bytes.
+static inline void crdkafka_set_heap_thresholds(int map_bytes, int trim_bytes) {
+    (void)mallopt(M_MMAP_THRESHOLD, map_bytes);
+    (void)mallopt(M_TRIM_THRESHOLD, trim_bytes);
+}
