@@ -132,6 +132,8 @@ import Testing
         #expect(facts.all.count == 1, "told once")
         bad.coalesce(with: nil)
         await advance { !bad.pendingRows.isEmpty }
+        // The send starts before the operator hears of the recovery.
+        while facts.all.count < 2 { await Task.yield() }
         #expect(facts.all.last == .receiverRecovered(receiver: "bad"))
         while bad.bodies.count < 2 || !bad.pendingRows.isEmpty {
             bad.answer(.accepted(providerId: nil))
