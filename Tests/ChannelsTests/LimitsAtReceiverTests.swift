@@ -160,7 +160,8 @@ import Testing
         }
         // The restart falls into a minute that is used up, so that a limit forgotten there would show.
         try #require(times.count > 31 && countAtCrash < 30)
-        #expect(times[29] - times[0] < 60_000)
+        // Of those under way at the crash, some may have taken a slot without reaching the webhook.
+        #expect(times[25] - times[0] < 60_000)
         #expect(times[30] - times[0] < 75_000, "the limit is used")
     }
 }

@@ -133,7 +133,9 @@ import Testing
             #expect(!life.worker.isReady)
             let lines = stage.log.lines("waiting for Kafka")
             #expect((4...10).contains(lines.count))
-            #expect(lines.allSatisfy { $0.contains("topic 'misspelt': unknown") })
+            // Where virtual time outruns the first answer, the lines before it say that there is none yet.
+            let reasoned = lines.drop { $0.contains("no answer yet") }
+            #expect(reasoned.count >= 3 && reasoned.allSatisfy { $0.contains("topic 'misspelt': unknown") })
             source.mood = .answers
             while !life.worker.isReady {
                 if stage.clock.sleeperCount > 0 { stage.clock.advance(by: .seconds(1)) }
