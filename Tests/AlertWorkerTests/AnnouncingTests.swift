@@ -54,10 +54,13 @@ import Testing
         let world = try World(rules)
         try await world.session { session in
             try await session.settle()
+            // Read as one batch, so that what the fallback hears is one message.
+            world.source.hold(after: 0)
             world.row("a", at: 1, ["x": .double(1), "mail": .string("ann@x.example")])
             world.row("b", at: 2, ["x": .double(1), "mail": .string("bob@evil.example")])
             world.row("c", at: 3, ["x": .double(1), "mail": .string("<script>@x.example")])
             world.row("d", at: 4, ["x": .double(1)])
+            world.source.hold(after: nil)
             try await session.settle()
             let recipients = try session.outbox().filter { $0.row.receiver == "mail" }.map(\.row.recipient)
             #expect(recipients == ["ann@x.example", "desk@x.example"])
