@@ -1,4 +1,4 @@
-internal import Alerting
+public import Alerting
 public import ChangeEvents
 public import Core
 public import RuleEngine
@@ -9,6 +9,14 @@ public import Store
 public enum AlertCommand: Sendable {
     /// Rules and receivers were read anew and are right.
     case reload(rules: RuleSet, receivers: ReceiverDirectory)
+    /// Somebody takes care of an alert; nil: until it is over.
+    case acknowledge(fingerprint: Fingerprint, by: String, comment: String, until: Timestamp?, from: String)
+    case unacknowledge(fingerprint: Fingerprint, by: String, from: String)
+    /// A new silence, or one of that id as it is from now on.
+    case putSilence(Silence, by: String, from: String)
+    case expireSilence(id: String, by: String, from: String)
+    /// Alerts pushed by others, as Prometheus does again and again.
+    case push([PushedAlert], by: String, from: String)
     /// A delivery that was given up goes back to the outbox.
     case requeueDelivery(letter: DeadLetterRecord, by: String)
     /// A dead letter is thrown away.
@@ -19,30 +27,40 @@ public enum AlertCommand: Sendable {
 public enum AlertReply: Sendable, Equatable {
     /// Done; the text says what changed.
     case done(String)
+    /// The silence has this id.
+    case silence(id: String)
+    /// Nothing changed; why, in words for whoever asked.
+    case refused(String)
 }
 
 /// The alert worker's policy: rules judge rows, transitions become outbox rows. A synchronous value.
 public struct AlertDecider: Decider {
     var rules: RuleSet
     var evaluator: RuleEvaluator
-    var announcer: Announcer
+    var engine: AlertingEngine
+    var pushed = PushedAlerts()
+    var writer: MessageWriter
+    var receivers: ReceiverDirectory
     var directory: RuleDirectory
-    /// Whom the open episodes were told to.
-    var told: [Fingerprint: [StoredAlert.Told]] = [:]
     let metrics: AlertWorkerMetrics
     public private(set) var catalogVersion = 0
-    private var health: HealthNotes
-    private var forgotten = (newestRows: 0, episodes: 0)
+    var health: HealthNotes
+    var forgotten = (newestRows: 0, episodes: 0)
 
     /// Makes a decider that has loaded nothing yet.
     public init(rules: RuleSet, receivers: ReceiverDirectory, metrics: AlertWorkerMetrics) {
         self.rules = rules
         self.metrics = metrics
         evaluator = RuleEvaluator(rules: rules)
-        announcer = Announcer(receivers: receivers)
+        self.receivers = receivers
+        writer = MessageWriter(receivers: receivers)
         directory = RuleDirectory(rules: rules)
+        engine = AlertingEngine(configuration: receivers.alerting(directory))
         health = HealthNotes(rules: rules)
     }
+
+    /// The open alerts, of rules and pushed.
+    var pool: OpenAlerts { OpenAlerts(evaluator: evaluator, pushed: pushed) }
 
     public var catalog: TableCatalog { rules.catalog }
     public var ruleHashes: [String: String] {
@@ -51,17 +69,25 @@ public struct AlertDecider: Decider {
 
     /// Takes over what is stored: open alerts, episodes, who was told.
     public mutating func load(from reader: any StoreReader) throws {
-        var open: [Alert] = []
+        var open: [(alert: Alert, membership: Membership)] = []
         try reader.forEachOpenAlert { record in
             let stored = try StoredAlert(record: record)
-            if !stored.told.isEmpty { told[stored.alert.fingerprint] = stored.told }
-            open.append(stored.alert)
+            open.append((stored.alert, stored.membership))
         }
         var episodes: [Fingerprint: UInt32] = [:]
         try reader.forEachClosedEpisode { fingerprint, episode in
             episodes[Fingerprint(bytes: fingerprint)] = UInt32(truncatingIfNeeded: episode)
         }
-        evaluator.restore(open: open, episodes: episodes)
+        let ownAlerts = open.filter { $0.alert.rule != PushedAlerts.rule }.map(\.alert)
+        evaluator.restore(open: ownAlerts, episodes: episodes)
+        pushed.restore(open: open.filter { $0.alert.rule == PushedAlerts.rule }.map(\.alert), episodes: episodes)
+        var states: [AlertingEngine.StoredState] = []
+        for kind in StateChange.Kind.allCases {
+            try reader.forEachState(kind: kind.rawValue) {
+                states.append(AlertingEngine.StoredState(kind: kind, key: $0.key, bytes: $0.bytes))
+            }
+        }
+        try engine.load(open: open, states: states, alerts: pool)
     }
 
     /// The memory of the rules, in pieces, for a checkpoint.
@@ -115,7 +141,26 @@ public struct AlertDecider: Decider {
             evaluator.isBootstrapping = context.isBootstrap
             evaluator.advance(table: table, to: clock, versionFloor: context.versionFloors[table], output: &output)
         }
-        return decision(from: output, raw: nil, context: context)
+        var changes = Changes()
+        var problems = add(output, raw: nil, rules: directory, context: context, &changes)
+        if let due = pushed.nextTimer(), due <= context.routerClock {
+            problems += add(pushed.advance(to: context.routerClock), context: context, &changes)
+        }
+        if let due = engine.nextTimer(), due <= context.routerClock {
+            problems += take(
+                engine.advance(to: context.routerClock, alerts: pool), changed: [], rules: directory,
+                context: context, &changes)
+        }
+        judge(health.fresh(problems), context: context, &changes)
+        return changes.decision
+    }
+
+    /// When the next timer of groups, silences, acknowledgements and pushed alerts is due.
+    public mutating func nextRouterTimer() -> Timestamp? {
+        switch (engine.nextTimer(), pushed.nextTimer()) {
+        case (let engine?, let pushed?): min(engine, pushed)
+        case (let engine, let pushed): engine ?? pushed
+        }
     }
 
     private mutating func isTimerDue(_ table: Int, _ clock: Timestamp) -> Bool {
@@ -130,7 +175,7 @@ public struct AlertDecider: Decider {
     }
 
     /// Judges facts about the router itself; never suppressed by bootstrapping.
-    private mutating func judge(_ facts: [HealthFact], context: DecisionContext, _ changes: inout Changes) {
+    mutating func judge(_ facts: [HealthFact], context: DecisionContext, _ changes: inout Changes) {
         guard !facts.isEmpty, let batch = health.batch(of: facts, at: context.now) else { return }
         var output = EvaluationOutput()
         evaluator.isBootstrapping = false
@@ -142,14 +187,11 @@ public struct AlertDecider: Decider {
 
     /// Tells each receiver once what is already open.
     public mutating func endBootstrap(context: DecisionContext) -> Decision? {
-        let open = rules.rules.flatMap { evaluator.open(rule: $0.name) }.filter {
-            $0.isBootstrap && $0.state == .firing
-        }
-        let announcement = announcer.announceOpen(open, rules: directory, now: context.now)
-        metrics.count(announcement)
         var changes = Changes()
-        changes.rows = announcement.rows
-        judge(health.fresh(announcement.problems), context: context, &changes)
+        let problems = take(
+            engine.endBootstrap(alerts: pool, now: context.routerClock), changed: [], rules: directory,
+            context: context, &changes)
+        judge(health.fresh(problems), context: context, &changes)
         return changes.decision
     }
 
@@ -160,6 +202,8 @@ public struct AlertDecider: Decider {
         let now = context.now
         switch command {
         case .reload(let rules, let receivers): return reload(rules, receivers: receivers, context: context)
+        case .acknowledge, .unacknowledge, .putSilence, .expireSilence, .push:
+            return performAlerting(command, context: context)
         case .requeueDelivery(let letter, let by):
             var decision = Decision(byteCount: 512, hasOutboxRows: true) { transaction in
                 if let row = letter.outboxId { _ = try transaction.requeue(id: row, at: now) }
@@ -198,115 +242,28 @@ public struct AlertDecider: Decider {
         var output = EvaluationOutput()
         let old = directory
         evaluator.replaceRules(new, at: context.now, output: &output)
-        let removed = Set(announcer.profiles.keys).subtracting(receivers.profiles.keys)
+        let removed = Set(self.receivers.profiles.keys).subtracting(receivers.profiles.keys)
         rules = new
-        announcer = Announcer(receivers: receivers)
-        directory = RuleDirectory(rules: new)
-        catalogVersion += 1
         var changes = Changes()
         _ = add(output, raw: nil, rules: old, context: context, &changes)
+        self.receivers = receivers
+        writer = MessageWriter(receivers: receivers)
+        directory = RuleDirectory(rules: new)
+        catalogVersion += 1
+        let replaced = engine.replace(
+            configuration: receivers.alerting(directory), alerts: pool, now: context.routerClock)
+        let problems = take(replaced, changed: [], rules: directory, context: context, &changes)
         // What was wrong with rules, texts and recipients may be right now; what is not says so again.
         let said = health.takeStated(open: openHealthAlerts)
         health = HealthNotes(rules: new)
         judge(said, context: context, &changes)
+        judge(health.fresh(problems), context: context, &changes)
         let decision = changes.decision
         let closed = output.transitions.filter { $0.kind == .resolved }.count
         var text = "\(new.rules.count) rules are loaded"
         if closed > 0 { text += "; \(closed) alerts were resolved by the edit" }
         if !removed.isEmpty { text += "; receivers removed: \(removed.sorted().joined(separator: ", "))" }
         return (decision, .done(text))
-    }
-
-    // MARK: - From evaluation to a decision
-
-    private mutating func decision(
-        from output: EvaluationOutput, raw: RawBatch?, context: DecisionContext
-    ) -> Decision? {
-        var changes = Changes()
-        let problems = add(output, raw: raw, rules: directory, context: context, &changes)
-        judge(health.fresh(problems), context: context, &changes)
-        return changes.decision
-    }
-
-    /// Adds what an evaluation came to: alerts, history, outbox rows, errors.
-    /// - Returns: what went wrong with rules, their texts and recipients, for the operator.
-    private mutating func add(
-        _ output: EvaluationOutput, raw: RawBatch?, rules: RuleDirectory, context: DecisionContext,
-        _ changes: inout Changes
-    ) -> [HealthFact] {
-        metrics.count(output)
-        guard !output.isEmpty else { return [] }
-        let announcement = announcer.announce(
-            output.transitions, rules: rules, told: { [told] in told[$0] ?? [] },
-            openCount: { [evaluator] in evaluator.openCount(rule: $0) }, isBootstrap: context.isBootstrap,
-            now: context.now)
-        for (fingerprint, receivers) in announcement.told { told[fingerprint] = receivers.isEmpty ? nil : receivers }
-        metrics.count(announcement)
-        for alert in output.changed {
-            let isOpen = alert.isOpen
-            changes.alerts.append(
-                StoredAlert(alert: alert, told: told[alert.fingerprint] ?? []).record(isOpen: isOpen))
-            if !isOpen { told[alert.fingerprint] = nil }
-        }
-        changes.removed += output.removed.map(\.bytes)
-        changes.transitions += output.transitions.map { TransitionRecord($0, recordedAt: context.now) }
-        changes.rows += announcement.rows
-        changes.errors += output.errors.map { EvaluationErrorRecord($0) }
-        changes.letters += output.errors.map { DeadLetterRecord($0, raw: raw, now: context.now) }
-        let errors = output.errors.filter { $0.table != HealthTable.name }.map { error in
-            let place = error.position.map { " (\($0))" } ?? ""
-            return HealthFact(
-                component: HealthNotes.rule, subject: error.rule, isHealthy: false,
-                detail: "\(error.field): \(error.reason)\(place); the alert keeps its state")
-        }
-        return errors + announcement.problems
-    }
-}
-
-/// What a decision writes, as records.
-private struct Changes: Sendable {
-    var alerts: [AlertRecord] = []
-    var removed: [[UInt8]] = []
-    var transitions: [TransitionRecord] = []
-    var rows: [OutboxRecord] = []
-    var errors: [EvaluationErrorRecord] = []
-    var letters: [DeadLetterRecord] = []
-
-    /// Open dead letters of evaluation kept per rule and reason; the evaluation log counts the others.
-    private static let lettersPerRule = 20
-
-    var byteCount: Int {
-        alerts.reduce(0) { $0 + $1.bytes.count + 200 } + rows.reduce(0) { $0 + $1.payload.count + 400 }
-            + transitions.count * 300 + letters.reduce(errors.count * 200) { $0 + $1.byteCount + 200 }
-    }
-
-    /// Nil where nothing changes.
-    var decision: Decision? {
-        let isEmpty =
-            alerts.isEmpty && removed.isEmpty && transitions.isEmpty && rows.isEmpty && errors.isEmpty
-            && letters.isEmpty
-        guard !isEmpty else { return nil }
-        let changes = self
-        return Decision(byteCount: byteCount, hasOutboxRows: rows.contains { $0.state == .waiting }) { transaction in
-            try changes.apply(to: transaction)
-        }
-    }
-
-    func apply(to transaction: any StoreTransaction) throws {
-        for alert in alerts { try transaction.upsertAlert(alert) }
-        for fingerprint in removed { try transaction.deleteAlert(fingerprint: fingerprint) }
-        for transition in transitions { try transaction.insertTransition(transition) }
-        for row in rows { _ = try transaction.insertOutbox(row) }
-        for error in errors { try transaction.addEvaluationErrors(error) }
-        for letter in letters {
-            let open = try transaction.deadLetters(
-                DeadLetterQuery(
-                    kind: .evaluation, state: .open, receiver: nil, rule: letter.rule, beforeId: nil,
-                    countMax: Changes.lettersPerRule))
-            if open.count < Changes.lettersPerRule, !open.contains(where: { $0.reason == letter.reason }) {
-                try transaction.insertDeadLetter(letter)
-            }
-        }
     }
 }
 

@@ -42,8 +42,8 @@ public struct AlertWorkerMetrics: Sendable {
         evaluationErrors.add(output.errors.reduce(output.reportsDropped) { $0 + $1.count })
     }
 
-    func count(_ announcement: Announcer.Announcement) {
-        outboxRows.add(announcement.rows.count { $0.state == .waiting })
-        refusedRecipients.add(announcement.problems.filter { $0.component == "recipient" }.count)
+    func count(_ rows: [OutboxRecord], recipientProblems: Int) {
+        outboxRows.add(rows.count { $0.state == .waiting })
+        refusedRecipients.add(recipientProblems)
     }
 }

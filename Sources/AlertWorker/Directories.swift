@@ -10,11 +10,15 @@ public struct ReceiverDirectory: Sendable {
     /// Told about the router itself.
     public var operatorReceiver: String
 
-    /// Gathers receivers.
+    /// Routes, mute times, silences of files, inhibition.
+    public var policy: RoutingPolicy
+
+    /// Gathers receivers; everything that no rule sends elsewhere goes to the default receiver.
     public init(profiles: [ReceiverProfile], defaultReceiver: String, operatorReceiver: String) {
         self.profiles = Dictionary(profiles.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         self.defaultReceiver = defaultReceiver
         self.operatorReceiver = operatorReceiver
+        policy = .single(receiver: defaultReceiver)
     }
 }
 
@@ -63,4 +67,11 @@ struct RuleDirectory: Sendable {
     }
 
     func rule(_ name: String) -> Entry? { entries[name] }
+
+    /// What the engine needs to know of each rule.
+    var profiles: [String: RuleProfile] {
+        entries.mapValues {
+            RuleProfile(notify: $0.notify, hasRecipient: $0.hasRecipient, isAboutRouter: $0.isAboutRouter)
+        }
+    }
 }

@@ -1,3 +1,4 @@
+public import Alerting
 public import Core
 public import Store
 
@@ -15,37 +16,32 @@ public struct StoredAlert: Sendable, Equatable {
     }
 
     public var alert: Alert
-    public var told: [Told]
+    /// The groups it belongs to and what was told there.
+    public var membership: Membership
+
+    /// Whom its episode was told to.
+    public var told: [Told] {
+        membership.lanes.filter(\.isTold).map { Told(receiver: $0.receiver, recipient: $0.recipient) }
+    }
 
     /// Joins an alert with whom it was told to.
-    public init(alert: Alert, told: [Told]) {
+    public init(alert: Alert, membership: Membership) {
         self.alert = alert
-        self.told = told
+        self.membership = membership
     }
 
     /// Reads what the store keeps.
     public init(record: AlertRecord) throws(ByteReadError) {
         var reader = ByteReader(record.bytes)
         alert = try Alert(bytes: try reader.blob())
-        told = []
-        for _ in 0..<(try reader.count()) {
-            let receiver = try reader.text()
-            told.append(
-                Told(
-                    receiver: receiver,
-                    recipient: try reader.optional { reader throws(ByteReadError) in try reader.text() }))
-        }
+        membership = try Membership(from: &reader)
     }
 
     /// What the store keeps.
     public func record(isOpen: Bool) -> AlertRecord {
         var writer = ByteWriter(reserving: 600)
         writer.blob(alert.bytes)
-        writer.count(told.count)
-        for one in told {
-            writer.text(one.receiver)
-            writer.optional(one.recipient) { $0.text($1) }
-        }
+        membership.write(to: &writer)
         return AlertRecord(
             fingerprint: alert.fingerprint.bytes, rule: alert.rule, table: alert.table, state: alert.state.rawValue,
             severity: alert.severity, episode: Int64(alert.episode), changedAt: alert.changedAt, isOpen: isOpen,

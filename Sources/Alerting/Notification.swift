@@ -9,11 +9,30 @@ public struct Notification: Sendable, Equatable {
     public enum Reason: String, Sendable, CaseIterable {
         /// An alert of the group started firing.
         case first
+        /// A further alert of a group that was told before.
+        case newFiring = "new_firing"
         /// A higher severity than told before.
         case severityRaised = "severity_raised"
         /// A lower severity than told before.
         case severityLowered = "severity_lowered"
-        case resolved
+        /// Alerts are over, others of the group are still open.
+        case someResolved = "some_resolved"
+        /// Nothing of the group is open any more.
+        case allResolved = "all_resolved"
+        /// Still firing after the repeat interval.
+        case `repeat`
+        /// Still firing when its acknowledgement ended.
+        case reminder
+        /// Many new alerts of one route, in one message.
+        case storm
+        /// By schedule: what is open, new and over.
+        case digest
+        /// What a mute time held back.
+        case catchUp = "catch_up"
+        /// Still firing when a silence, a maintenance window or an inhibiting alert ended.
+        case silenceEnded = "silence_ended"
+        /// Nobody took care of it in time.
+        case escalation
         /// A one-off event of a `kind: event` rule.
         case event
         /// Alerts that were open when the router first started, told once.
@@ -67,6 +86,8 @@ public struct Notification: Sendable, Equatable {
         public var resolvedText: String?
         /// Why it fired or resolved, in an operator's words.
         public var reason: String
+        /// It was told before and is told again, as still open.
+        public var isToldBefore: Bool
         public var isOverdue: Bool
         public var isLastValueUnknown: Bool
         /// Why a template could not be rendered; the text then is the plain fallback.
@@ -90,6 +111,7 @@ public struct Notification: Sendable, Equatable {
             labels = []
             facts = []
             links = []
+            isToldBefore = false
             isOverdue = false
             isLastValueUnknown = false
         }
@@ -109,6 +131,25 @@ public struct Notification: Sendable, Equatable {
     public var locale: String
     public var timeZone: String
     public var items: [Item]
+    /// Other open alerts of the group that were told before, as far as there is room.
+    public var others: [Other]
+
+    /// An open alert that is not news.
+    public struct Other: Sendable, Equatable {
+        public var incidentKey: String
+        public var rule: String
+        public var severity: Severity
+        /// The key as a person reads it.
+        public var keyDisplay: String
+
+        /// Names an open alert.
+        public init(incidentKey: String, rule: String, severity: Severity, keyDisplay: String) {
+            self.incidentKey = incidentKey
+            self.rule = rule
+            self.severity = severity
+            self.keyDisplay = keyDisplay
+        }
+    }
 
     /// Most items one notification holds; the others are counted in ``omittedCount``.
     public static let itemsMax = 100
@@ -116,7 +157,8 @@ public struct Notification: Sendable, Equatable {
     /// Makes a notification.
     public init(
         receiver: String, recipient: String?, reason: Reason, groupKey: String, createdAt: Timestamp, openCount: Int,
-        locale: String, timeZone: String, items: [Item], omittedCount: Int = 0
+        locale: String, timeZone: String, items: [Item], omittedCount: Int = 0,
+        others: [Other] = []
     ) {
         self.receiver = receiver
         self.recipient = recipient
@@ -128,6 +170,7 @@ public struct Notification: Sendable, Equatable {
         self.timeZone = timeZone
         self.items = items
         self.omittedCount = omittedCount
+        self.others = others
     }
 
     /// Whether everything it tells is over.
@@ -159,6 +202,13 @@ extension Notification {
             "locale": .string(locale),
             "time_zone": .string(timeZone),
             "items": .array(items.map(\.json)),
+            "others": .array(
+                others.map {
+                    .array([
+                        .string($0.incidentKey), .string($0.rule), .string($0.severity.description),
+                        .string($0.keyDisplay),
+                    ])
+                }),
         ]).bytes
     }
 
@@ -179,7 +229,13 @@ extension Notification {
             receiver: try fields.text("receiver"), recipient: json["recipient"]?.stringValue, reason: reason,
             groupKey: try fields.text("group"), createdAt: Timestamp(milliseconds: try fields.integer("created_at")),
             openCount: Int(try fields.integer("open")), locale: try fields.text("locale"),
-            timeZone: try fields.text("time_zone"), items: items, omittedCount: Int(try fields.integer("omitted")))
+            timeZone: try fields.text("time_zone"), items: items, omittedCount: Int(try fields.integer("omitted")),
+            others: (json["others"]?.elements ?? []).compactMap { other in
+                guard let incidentKey = other[0]?.stringValue, let rule = other[1]?.stringValue,
+                    let severity = other[2]?.stringValue.flatMap(Severity.init(name:)), let key = other[3]?.stringValue
+                else { return nil }
+                return Other(incidentKey: incidentKey, rule: rule, severity: severity, keyDisplay: key)
+            })
     }
 }
 
@@ -218,7 +274,7 @@ extension Notification.Item {
             "title": .string(title), "key": .string(keyDisplay), "labels": pairs(labels), "facts": pairs(facts),
             "links": pairs(links), "fired_at": time(firedAt), "resolved_at": time(resolvedAt),
             "fired_text": .optional(firedText), "resolved_text": .optional(resolvedText), "reason": .string(reason),
-            "overdue": .bool(isOverdue), "last_value_unknown": .bool(isLastValueUnknown),
+            "told_before": .bool(isToldBefore), "overdue": .bool(isOverdue), "last_value_unknown": .bool(isLastValueUnknown),
             "template_problem": .optional(templateProblem),
         ])
     }
@@ -242,6 +298,7 @@ extension Notification.Item {
         resolvedAt = fields.time("resolved_at")
         firedText = json["fired_text"]?.stringValue
         resolvedText = json["resolved_text"]?.stringValue
+        isToldBefore = json["told_before"]?.boolValue ?? false
         isOverdue = json["overdue"]?.boolValue ?? false
         isLastValueUnknown = json["last_value_unknown"]?.boolValue ?? false
         templateProblem = json["template_problem"]?.stringValue

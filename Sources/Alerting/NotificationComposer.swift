@@ -50,6 +50,51 @@ public struct NotificationComposer: Sendable {
         return item
     }
 
+    /// What an item of a planned message tells the receiver.
+    public func item(of planned: PlannedMessage.Item, texts: MessageTexts) -> Notification.Item {
+        var item = item(of: planned.alert, texts: texts, reason: planned.cause)
+        switch planned.news {
+        case .firing: item.state = .firing
+        case .raised(let from), .lowered(let from):
+            item.state = .firing
+            item.previousSeverity = from
+        case .resolved, .resolvedUnheard: item.state = .resolved
+        case .event: item.state = .event
+        case .open:
+            item.state = .firing
+            item.isToldBefore = true
+        }
+        return item
+    }
+
+    /// An open alert that is not news.
+    public func other(_ alert: Alert) -> Notification.Other {
+        Notification.Other(
+            incidentKey: alert.incidentKey.description, rule: alert.rule, severity: alert.severity,
+            keyDisplay: alert.keyDisplay)
+    }
+
+    /// The columns of a digest for one alert, as they are shown.
+    public func facts(of alert: Alert, digest: DigestSettings) -> [Notification.Item.Pair] {
+        digest.columns.map { Notification.Item.Pair($0.title, text(of: $0.source, alert)) }
+    }
+
+    private func text(of source: String, _ alert: Alert) -> String {
+        switch source {
+        case "severity": return alert.severity.description
+        case "since": return alert.firingSince.map(locale.dateTime) ?? ""
+        case "key": return alert.keyDisplay
+        case "rule": return alert.rule
+        default: break
+        }
+        if source.hasPrefix("key.") {
+            let index = alert.keyColumns.firstIndex(of: String(source.dropFirst(4)))
+            return index.flatMap { alert.keyTexts[$0] } ?? ""
+        }
+        if source.hasPrefix("labels.") { return alert.labels[String(source.dropFirst(7))] ?? "" }
+        return alert.columns[source]?.text ?? ""
+    }
+
     /// What is to be said of an alert as it is.
     public func item(of alert: Alert, texts: MessageTexts, reason: String) -> Notification.Item {
         var problem: String?

@@ -28,6 +28,8 @@ public struct ReceiverProfile: Sendable, Equatable {
     public var locale: String
     public var timeZone: String
     public var addressing: Addressing
+    /// Its channel keeps one incident per alert; it gets every alert alone, never a group.
+    public var isIncidentChannel = false
 
     /// Describes a receiver.
     public init(name: String, channel: String, locale: String, timeZone: String, addressing: Addressing) {

@@ -33,13 +33,15 @@ public enum MessageCoalescing {
         }
         var result = newest
         result.items = kept(items)
+        let told = Set(result.items.map(\.incidentKey))
+        result.others = newest.others.filter { !told.contains($0.incidentKey) }
         result.omittedCount = omittedCount + items.count - result.items.count
         if isMerge {
             result.reason = .merged
             result.openCount = openCount(notifications)
         } else if result.isResolved {
-            result.reason = .resolved
-        } else if result.reason == .resolved {
+            result.reason = result.openCount > 0 ? .someResolved : .allResolved
+        } else if result.reason == .allResolved || result.reason == .someResolved {
             result.reason = .first
         }
         return Coalescing(
@@ -69,9 +71,10 @@ public enum MessageCoalescing {
         var item = now
         guard before.state == .firing else { return item }
         // Without a level told before, this fire is the first that anybody hears.
-        let isUnheard = before.previousSeverity == nil
+        let isUnheard = before.previousSeverity == nil && !before.isToldBefore
         if now.state == .firing {
             item.previousSeverity = before.previousSeverity
+            item.isToldBefore = before.isToldBefore && item.isToldBefore
         } else if now.state == .resolved, isUnheard {
             guard max(before.severity, now.severity) >= .error else { return nil }
             item.severity = max(before.severity, now.severity)

@@ -6,6 +6,9 @@ public import Store
 public struct DecisionContext: Sendable {
     /// Wall-clock time, for records and for what is sent; never for conditions.
     public var now: Timestamp
+    /// Drives the timers of what happens to alerts after their rules: the wall clock, under `clock: data` the least of
+    /// the table clocks.
+    public var routerClock: Timestamp
     /// The table clock of each table of the catalog; nil where no row has set it going.
     public var tableClocks: [Timestamp?]
     /// Per table the lowest newest version among its partitions that are not at their end; `Int64.max` where all are.
@@ -14,8 +17,11 @@ public struct DecisionContext: Sendable {
     public var isBootstrap: Bool
 
     /// Gathers what a decision is made with.
-    public init(now: Timestamp, tableClocks: [Timestamp?], versionFloors: [Int64], isBootstrap: Bool) {
+    public init(
+        now: Timestamp, routerClock: Timestamp, tableClocks: [Timestamp?], versionFloors: [Int64], isBootstrap: Bool
+    ) {
         self.now = now
+        self.routerClock = routerClock
         self.tableClocks = tableClocks
         self.versionFloors = versionFloors
         self.isBootstrap = isBootstrap
@@ -93,7 +99,9 @@ public protocol Decider: SendableMetatype {
     mutating func decide(_ batch: ChangeBatch, context: DecisionContext) -> Decision?
     /// When the next timer of a table runs, by its table clock; nil where none waits.
     mutating func nextTimer(table: Int) -> Timestamp?
-    /// Runs all timers that the table clocks have passed; cheap where there are none.
+    /// When the next timer on the router clock is due; nil where none waits.
+    mutating func nextRouterTimer() -> Timestamp?
+    /// Runs all timers that the table clocks and the router clock have passed; cheap where there are none.
     mutating func advance(context: DecisionContext) -> Decision?
     /// Carries out a command.
     mutating func perform(_ command: Command, context: DecisionContext) -> (decision: Decision?, reply: Reply)

@@ -162,7 +162,7 @@ extension Worker {
         state.advanceClocks(wall: now)
         showClocks(&state)
         state.batch.reset()
-        state.advanceWaitClocks(router: routerClock(state, now: now))
+        state.advanceWaitClocks(router: state.routerClock(now: now))
         let runs = state.memory.expireWaits(upTo: state.waitClocks.map(\.now), into: state.batch)
         if !runs.isEmpty {
             countMemory(&state)
@@ -189,12 +189,6 @@ extension Worker {
         for (gauge, clock) in zip(state.clockGauges, state.clocks) where clock.now > .distantPast {
             gauge.set(Double(clock.now.milliseconds) / 1000)
         }
-    }
-
-    /// The wall clock live; under `clock: data` the least of the table clocks that run.
-    private func routerClock(_ state: WorkerState<D>, now: Timestamp) -> Timestamp {
-        guard configuration.clockMode == .data else { return now }
-        return state.clocks.map(\.now).filter { $0 > .distantPast }.min() ?? .distantPast
     }
 
     func perform(

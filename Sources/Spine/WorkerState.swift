@@ -49,6 +49,7 @@ struct PartitionProgress {
 /// Everything the loop's task owns: the top of the stack of overlays.
 struct WorkerState<D: Decider> {
     var decider: D
+    let clockMode: TableClock.Mode
     var catalogVersion: Int
     var decoder: ChangeDecoder
     var memory: RowMemory
@@ -112,6 +113,7 @@ struct WorkerState<D: Decider> {
 
     init(decider: D, configuration: WorkerConfiguration) {
         self.decider = decider
+        clockMode = configuration.clockMode
         catalogVersion = decider.catalogVersion
         decoder = ChangeDecoder(catalog: decider.catalog)
         memory = RowMemory(catalog: decider.catalog)
@@ -231,9 +233,15 @@ struct WorkerState<D: Decider> {
         if progress[partition] == nil { progress[partition] = PartitionProgress() }
     }
 
+    /// The wall clock live; under `clock: data` the least of the table clocks that run.
+    func routerClock(now: Timestamp) -> Timestamp {
+        guard clockMode == .data else { return now }
+        return clocks.map(\.now).filter { $0 > .distantPast }.min() ?? .distantPast
+    }
+
     func context(now: Timestamp) -> DecisionContext {
         DecisionContext(
-            now: now, tableClocks: clocks.map { $0.now == .distantPast ? nil : $0.now },
+            now: now, routerClock: routerClock(now: now), tableClocks: clocks.map { $0.now == .distantPast ? nil : $0.now },
             versionFloors: versionFloors, isBootstrap: isBootstrap)
     }
 

@@ -33,6 +33,10 @@ public protocol StoreReader {
     func transitions(fingerprint: [UInt8], countMax: Int) throws -> [TransitionRecord]
     /// The history of all alerts, newest first, below an id where given.
     func transitions(beforeId: Int64?, countMax: Int) throws -> [TransitionRecord]
+    /// Why somebody was told of an alert or was not, newest first.
+    func decisions(fingerprint: [UInt8], countMax: Int) throws -> [DecisionRecord]
+    /// Who changed what, newest first, below an id and about one subject where given.
+    func audit(subject: String?, beforeId: Int64?, countMax: Int) throws -> [AuditRecord]
     /// Evaluation errors, most recent first.
     func evaluationErrors(rule: String?, countMax: Int) throws -> [EvaluationErrorRecord]
 
@@ -122,6 +126,10 @@ public protocol StoreTransaction: StoreReader {
     func deleteAlert(fingerprint: [UInt8]) throws
     /// Adds a line to the history.
     @discardableResult func insertTransition(_ transition: TransitionRecord) throws -> Int64
+    /// Notes why somebody was told of an alert or was not.
+    func insertDecision(_ decision: DecisionRecord) throws
+    /// Notes who changed what.
+    func insertAudit(_ record: AuditRecord) throws
     /// Adds errors to those stored for the same rule and reason. Beyond the store's bounds the reason becomes `other`.
     func addEvaluationErrors(_ errors: EvaluationErrorRecord) throws
 

@@ -4,6 +4,8 @@ public struct RetentionPolicy: Sendable, Equatable {
     public var history: Duration
     /// Attempts.
     public var attempts: Duration
+    /// Who changed what.
+    public var audit: Duration
     /// Answered limiter slots; longer than any window.
     public var limiterSlots: Duration
     /// Pair runs; longer than the time between two checkpoints.
@@ -11,20 +13,22 @@ public struct RetentionPolicy: Sendable, Equatable {
     /// Rows removed by one job at most, so that no job holds the writer for long.
     public var sliceCount: Int
 
-    /// History 90 days, attempts 30 days.
+    /// History 90 days, attempts 30 days, audit three years.
     public static let standard = RetentionPolicy(
         history: .seconds(90 * 86_400), attempts: .seconds(30 * 86_400), limiterSlots: .seconds(8 * 86_400),
-        pairRuns: .seconds(8 * 86_400), sliceCount: 500)
+        pairRuns: .seconds(8 * 86_400), sliceCount: 500, audit: .seconds(3 * 366 * 86_400))
 
     /// Sets every period.
     public init(
-        history: Duration, attempts: Duration, limiterSlots: Duration, pairRuns: Duration, sliceCount: Int
+        history: Duration, attempts: Duration, limiterSlots: Duration, pairRuns: Duration, sliceCount: Int,
+        audit: Duration
     ) {
         self.history = history
         self.attempts = attempts
         self.limiterSlots = limiterSlots
         self.pairRuns = pairRuns
         self.sliceCount = sliceCount
+        self.audit = audit
     }
 }
 

@@ -80,7 +80,7 @@ import Testing
             try await session.settle()
             #expect(
                 try session.outbox().filter { $0.row.receiver == "ops" }.map(\.notification.reason) == [
-                    .first, .resolved, .first,
+                    .first, .allResolved, .first,
                 ])
         }
     }
@@ -114,7 +114,7 @@ import Testing
             _ = try await session.reload(rules)
             try await session.settle()
             #expect(try session.openAlerts().isEmpty)
-            #expect(try session.outbox().map(\.notification.reason) == [.first, .resolved])
+            #expect(try session.outbox().map(\.notification.reason) == [.first, .allResolved])
         }
     }
 
@@ -130,7 +130,7 @@ import Testing
             let told = try session.outbox()
             #expect(
                 told.map(\.notification.reason) == [
-                    .first, .severityRaised, .severityLowered, .severityRaised, .severityLowered, .resolved,
+                    .first, .severityRaised, .severityLowered, .severityRaised, .severityLowered, .allResolved,
                 ])
             #expect(Set(told.map(\.row.idempotencyKey)).count == 6)
             #expect(Set(told.map(\.row.lane)).count == 1)
@@ -174,7 +174,7 @@ import Testing
             try await session.settle()
             #expect(
                 try session.outbox().map(\.description) == [
-                    "line: first r/id=a/firing/warning", "line: resolved r/id=a/resolved/warning",
+                    "line: first r/id=a/firing/warning", "line: all_resolved r/id=a/resolved/warning",
                 ])
         }
     }

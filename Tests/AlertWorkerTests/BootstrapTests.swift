@@ -27,7 +27,7 @@ import Testing
             try await session.settle()
             #expect(
                 try session.outbox().dropFirst(told.count).map(\.description) == [
-                    "team: severity_raised high/id=b/firing/critical", "team: resolved high/id=b/resolved/critical",
+                    "team: severity_raised high/id=b/firing/critical", "team: all_resolved high/id=b/resolved/critical",
                 ])
         }
     }
@@ -79,8 +79,8 @@ import Testing
             #expect(
                 try session.outbox().map(\.description) == [
                     "team: first high/id=old/firing/warning",
-                    "team: first high/id=new/firing/warning [suppressed bootstrap]",
-                    "team: resolved high/id=old/resolved/warning", "team: already_open high/id=new/firing/warning",
+                    "team: new_firing high/id=new/firing/warning [suppressed bootstrap]",
+                    "team: some_resolved high/id=old/resolved/warning", "team: already_open high/id=new/firing/warning",
                 ])
             #expect(try session.store.read { try $0.meta(StoreMetaKey.restoredAt) } == nil)
             world.x("later", 65, at: 4)

@@ -74,7 +74,14 @@ final class World: @unchecked Sendable {
         return try #require(rules)
     }
 
-    static func directory(without removed: String = "") -> ReceiverDirectory {
+    /// Receivers, without one of them; unless said otherwise nothing waits for anything.
+    static func directory(
+        without removed: String = "",
+        _ change: (inout GroupSettings) -> Void = {
+            $0.wait = .zero
+            $0.interval = .zero
+        }
+    ) -> ReceiverDirectory {
         let profiles = [
             ReceiverProfile(name: "team", channel: "teams", locale: "en_US", timeZone: "UTC", addressing: .fixed),
             ReceiverProfile(name: "line", channel: "teams", locale: "en_US", timeZone: "UTC", addressing: .fixed),
@@ -83,8 +90,10 @@ final class World: @unchecked Sendable {
                 name: "mail", channel: "email", locale: "en_US", timeZone: "UTC",
                 addressing: .mail(to: ["all@x.example"], allowedDomains: ["x.example"], fallback: "desk@x.example")),
         ]
-        return ReceiverDirectory(
+        var directory = ReceiverDirectory(
             profiles: profiles.filter { $0.name != removed }, defaultReceiver: "team", operatorReceiver: "ops")
+        change(&directory.policy.routes.root.settings)
+        return directory
     }
 
     // MARK: - Events
@@ -217,6 +226,7 @@ struct Session: Sendable {
         if let receivers { world.receivers = receivers }
         switch try await worker.perform(.reload(rules: world.rules, receivers: world.receivers)) {
         case .done(let text): return text
+        case let other: return "\(other)"
         }
     }
 
@@ -282,14 +292,28 @@ struct Outcome: Equatable {
             let kind = Transition.Kind(rawValue: line.kind).map { "\($0)" } ?? "?"
             return "\(line.at) \(line.rule) \(line.keyDisplay) \(kind) \(line.severity) \(line.episode) \(line.reason)"
         }.sorted()
-        told = try Told.all(reader).flatMap { told in
-            told.notification.items.map { item in
-                let state = "\(told.row.state)/\(told.row.reason ?? "")"
-                return "\(told.row.receiver)/\(told.row.recipient ?? "") \(state) \(item.incidentKey) \(item.state) "
-                    + "\(item.severity) \(item.firedText ?? "") \(item.resolvedText ?? "") \(item.reason)"
-            }
-        }.sorted()
+        told = try Outcome.lastWords(Told.all(reader))
         offsets = try reader.offsets().map { "\($0.topic)[\($0.partition)] \($0.nextOffset)" }.sorted()
+    }
+}
+
+extension Outcome {
+    /// What each receiver heard last of each incident. Changes in one batch are told as one, so how batches were cut
+    /// decides about words in between, and whether an alert below error that was over at once is told at all.
+    fileprivate static func lastWords(_ rows: [Told]) -> [String] {
+        var words: [String: String?] = [:]
+        for told in rows {
+            for item in told.notification.items {
+                let state = "\(told.row.state)/\(told.row.reason ?? "")"
+                let place = "\(told.row.receiver)/\(told.row.recipient ?? "") \(state) \(item.incidentKey)"
+                let isShort = item.state == .resolved && item.severity < .error
+                words[place] = .some(
+                    isShort
+                        ? nil
+                        : "\(item.state) \(item.severity) \(item.firedText ?? "") \(item.resolvedText ?? "")")
+            }
+        }
+        return words.compactMap { place, word in word.map { "\(place) \($0)" } }.sorted()
     }
 }
 

@@ -74,7 +74,7 @@ struct TeamsCardReading {
     static var notifications: [Notification] {
         var all: [Notification] = [
             TeamsSample.notification([TeamsSample.item()]),
-            TeamsSample.notification([TeamsSample.item(state: .resolved)], reason: .resolved, locale: "de_DE"),
+            TeamsSample.notification([TeamsSample.item(state: .resolved)], reason: .allResolved, locale: "de_DE"),
             TeamsSample.notification([TeamsSample.item(state: .event, severity: .info)], reason: .event),
             TeamsSample.notification((1...3).map { TeamsSample.item($0) }),
             TeamsSample.notification((1...100).map { TeamsSample.item($0, severity: .warning) }, reason: .merged),
@@ -155,11 +155,11 @@ struct TeamsCardReading {
 
     @Test func `a resolved alert is green and says from when to when`() throws {
         let item = TeamsSample.item(state: .resolved, severity: .error)
-        let reading = try TeamsCardReading(TeamsSample.notification([item], reason: .resolved))
+        let reading = try TeamsCardReading(TeamsSample.notification([item], reason: .allResolved))
         #expect(reading.card["body"]?[0]?["style"]?.stringValue == "good")
         #expect(reading.text.contains("RESOLVED"))
         #expect(reading.text.contains("fired Jan 12, 2026, 06:27 UTC+1, resolved Jan 12, 2026, 06:31 UTC+1"))
-        let german = try TeamsCardReading(TeamsSample.notification([item], reason: .resolved, locale: "de_AT"))
+        let german = try TeamsCardReading(TeamsSample.notification([item], reason: .allResolved, locale: "de_AT"))
         #expect(german.text.contains("BEHOBEN") && german.text.contains("ausgelöst Jan 12"))
     }
 

@@ -249,6 +249,10 @@ extension MemoryTransaction: StoreTransaction {
     func transitions(fingerprint: [UInt8], countMax: Int) throws -> [TransitionRecord] { throw misuse }
     func transitions(beforeId: Int64?, countMax: Int) throws -> [TransitionRecord] { throw misuse }
     func evaluationErrors(rule: String?, countMax: Int) throws -> [EvaluationErrorRecord] { throw misuse }
+    func decisions(fingerprint: [UInt8], countMax: Int) throws -> [DecisionRecord] { throw misuse }
+    func audit(subject: String?, beforeId: Int64?, countMax: Int) throws -> [AuditRecord] { throw misuse }
+    func insertDecision(_ decision: DecisionRecord) throws { throw misuse }
+    func insertAudit(_ record: AuditRecord) throws { throw misuse }
     func pairRuns(since: Timestamp) throws -> [PairRunRecord] { throw misuse }
     func checkpoint(name: String) throws -> CheckpointRecord? { throw misuse }
     func checkpointChunk(id: Int64, index: Int) throws -> [UInt8]? { throw misuse }

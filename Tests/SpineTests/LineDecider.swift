@@ -88,6 +88,7 @@ struct LineDecider: Decider {
 
     mutating func nextTimer(table: Int) -> Timestamp? { nil }
 
+    mutating func nextRouterTimer() -> Timestamp? { nil }
     mutating func advance(context: DecisionContext) -> Decision? { nil }
 
     mutating func perform(_ command: Command, context: DecisionContext) -> (decision: Decision?, reply: String) {

@@ -91,7 +91,7 @@ import Testing
         let (run, now) = (store.run, now)
         let policy = RetentionPolicy(
             history: .seconds(100), attempts: .seconds(50), limiterSlots: .seconds(10), pairRuns: .seconds(10),
-            sliceCount: 10)
+            sliceCount: 10, audit: .seconds(100))
         let kept = try await store.write(byteCount: 1) { transaction in
             for number in 0..<35 {
                 let id = try transaction.insertOutbox(outboxRow(lane: "old\(number)"))

@@ -88,8 +88,11 @@ struct ReceiverConfiguration {
 extension RouterConfiguration {
     /// The receivers as the worker knows them.
     var receiverDirectory: ReceiverDirectory {
-        ReceiverDirectory(
+        var directory = ReceiverDirectory(
             profiles: receivers.compactMap(\.profile), defaultReceiver: defaultReceiver,
             operatorReceiver: operatorReceiver)
+        // Until routes are configured nothing waits for others.
+        directory.policy.routes.root.settings = .immediate
+        return directory
     }
 }

@@ -20,6 +20,8 @@ public struct RuleEvaluator: Sendable {
     var hot: ContiguousArray<HotRule> = []
     var levels: ContiguousArray<HotLevel> = []
     var states: ContiguousArray<RuleState> = []
+    /// Index of each rule by its name.
+    var places: [String: Int] = [:]
     var episodes = EpisodeMemory(fingerprintsMax: RuleEvaluator.episodesMax)
     /// Stored alerts whose rule is gone or has another key: resolved by ``settle(at:output:)``.
     var orphans: [(alert: Alert, reason: String)] = []
@@ -36,6 +38,7 @@ public struct RuleEvaluator: Sendable {
         keySets = []
         hot = []
         levels = []
+        places = Dictionary(rules.rules.indices.map { (rules.rules[$0].name, $0) }) { first, _ in first }
         states = ContiguousArray(rules.rules.map { RuleState(rule: $0, keySet: 0) })
         for (tableIndex, table) in rules.catalog.tables.enumerated() {
             let own = rules.rules.indices.filter { rules.rules[$0].tableIndex == tableIndex }
@@ -90,6 +93,27 @@ public struct RuleEvaluator: Sendable {
         guard let index = rules.rules.firstIndex(where: { $0.name == name }) else { return [] }
         return [states[index].overflow].compactMap { $0 } + states[index].alerts.compactMap { $0 }
     }
+
+    /// What finds an open alert again: the hash of its key, as the rule of its name has it.
+    public func locator(of alert: Alert) -> UInt64 {
+        guard let index = ruleIndex(alert.rule), rules.rules[index].isKeyedByRow, let row = alert.newestRow else {
+            return KeySet.hash(texts: alert.keyTexts)
+        }
+        return row.digest
+    }
+
+    /// The open alert with that fingerprint, by what ``locator(of:)`` said of it; nil where it is open no more.
+    public func alert(_ fingerprint: Fingerprint, rule name: String, locator: UInt64) -> Alert? {
+        guard let index = ruleIndex(name) else { return nil }
+        if let overflow = states[index].overflow, overflow.fingerprint == fingerprint { return overflow }
+        guard keySets.indices.contains(states[index].keySet) else { return nil }
+        for slot in keySets[states[index].keySet].open.slots(locator, rule: Int32(index)) {
+            if let alert = states[index].alerts[Int(slot)], alert.fingerprint == fingerprint { return alert }
+        }
+        return nil
+    }
+
+    private func ruleIndex(_ name: String) -> Int? { places[name] }
 
     /// How many alerts of a rule are pending or firing.
     public func openCount(rule name: String) -> Int {

@@ -86,6 +86,40 @@ class SQLiteReader: Session, StoreReader {
         ) { try $0.transition() }
     }
 
+    func decisions(fingerprint: [UInt8], countMax: Int) throws -> [DecisionRecord] {
+        try rows(
+            """
+            SELECT id, fingerprint, episode, at, recorded_at, receiver, recipient, decision, detail, path FROM decisions
+            WHERE fingerprint = ? ORDER BY id DESC LIMIT ?
+            """, [fingerprint.blob, countMax]
+        ) { columns in
+            let id = try columns.int64()
+            var record = DecisionRecord(
+                fingerprint: try columns.bytes(), episode: try columns.int64(), at: try columns.time(),
+                recordedAt: try columns.time(), receiver: try columns.text(), recipient: try columns.optionalText(),
+                decision: try columns.text(), detail: try columns.text(),
+                path: try columns.text().split(separator: "\n").map(String.init))
+            record.id = id
+            return record
+        }
+    }
+
+    func audit(subject: String?, beforeId: Int64?, countMax: Int) throws -> [AuditRecord] {
+        try rows(
+            """
+            SELECT id, at, actor, origin, action, subject, detail FROM audit
+            WHERE id < ? AND (? IS NULL OR subject = ?) ORDER BY id DESC LIMIT ?
+            """, [beforeId ?? .max, subject, subject, countMax]
+        ) { columns in
+            let id = try columns.int64()
+            var record = AuditRecord(
+                at: try columns.time(), actor: try columns.text(), origin: try columns.text(),
+                action: try columns.text(), subject: try columns.text(), detail: try columns.text())
+            record.id = id
+            return record
+        }
+    }
+
     func evaluationErrors(rule: String?, countMax: Int) throws -> [EvaluationErrorRecord] {
         let columns = "rule, reason, count, first_at, last_at, row_key, topic, partition, message_offset, version"
         func map(_ columns: inout Columns) throws -> EvaluationErrorRecord {

@@ -55,7 +55,7 @@ extension SQLiteStore {
 
 enum RetentionStep: CaseIterable {
     case transitions, attempts, outbox, closedAlerts, settledLetters, letterPositions, limiterSlots, pairRuns
-    case checkpoints, evaluationErrors, runs
+    case checkpoints, evaluationErrors, runs, decisions, audit
 }
 
 extension SQLiteTransaction {
@@ -70,6 +70,11 @@ extension SQLiteTransaction {
         switch step {
         case .transitions:
             return try remove("transitions", "WHERE recorded_at < ? ORDER BY recorded_at", before: history)
+        case .decisions:
+            return try remove("decisions", "WHERE recorded_at < ? ORDER BY recorded_at", before: history)
+        case .audit:
+            let before = now.adding(milliseconds: -policy.audit.wholeMilliseconds).milliseconds
+            return try remove("audit", "WHERE at < ? ORDER BY at", before: before)
         case .attempts:
             let before = now.adding(milliseconds: -policy.attempts.wholeMilliseconds).milliseconds
             return try remove("attempts", "WHERE finished_at < ? ORDER BY finished_at", before: before)

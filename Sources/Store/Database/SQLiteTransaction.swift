@@ -139,6 +139,27 @@ final class SQLiteTransaction: SQLiteReader, StoreTransaction {
         return database.lastInsertedRowID
     }
 
+    func insertDecision(_ decision: DecisionRecord) throws {
+        try run(
+            """
+            INSERT INTO decisions (fingerprint, episode, at, recorded_at, receiver, recipient, decision, detail, path)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                decision.fingerprint.blob, decision.episode, decision.at.milliseconds,
+                decision.recordedAt.milliseconds, decision.receiver, decision.recipient, decision.decision,
+                decision.detail, decision.path.joined(separator: "\n"),
+            ])
+    }
+
+    func insertAudit(_ record: AuditRecord) throws {
+        try run(
+            "INSERT INTO audit (at, actor, origin, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                record.at.milliseconds, record.actor, record.origin, record.action, record.subject, record.detail,
+            ])
+    }
+
     func addEvaluationErrors(_ errors: EvaluationErrorRecord) throws {
         var errors = errors
         errors.reason = cut(errors.reason)

@@ -6,7 +6,7 @@ enum Schema {
     /// Marks the file as a store of this program ("ARou").
     static let applicationId: Int64 = 0x4152_6F75
 
-    static let migrations: [String] = [first]
+    static let migrations: [String] = [first, alerting]
 
     static var version: Int64 { Int64(migrations.count) }
 
@@ -24,6 +24,22 @@ enum Schema {
     static func code(_ state: DeadLetterRecord.State) -> Int64 { Int64(letterStates.firstIndex(of: state) ?? 0) }
 
     private static let first = streams + alerts + outbox + triggers + deadLetters
+
+    /// Why somebody was told of an alert or was not, and who changed what.
+    private static let alerting = """
+        CREATE TABLE decisions (
+          id INTEGER PRIMARY KEY AUTOINCREMENT, fingerprint BLOB NOT NULL, episode INTEGER NOT NULL,
+          at INTEGER NOT NULL, recorded_at INTEGER NOT NULL, receiver TEXT NOT NULL, recipient TEXT,
+          decision TEXT NOT NULL, detail TEXT NOT NULL, path TEXT NOT NULL) STRICT;
+        CREATE INDEX decisions_fingerprint ON decisions (fingerprint, id);
+        CREATE INDEX decisions_recorded ON decisions (recorded_at);
+        CREATE TABLE audit (
+          id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, origin TEXT NOT NULL,
+          action TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+        CREATE INDEX audit_at ON audit (at);
+        CREATE INDEX audit_subject ON audit (subject, id);
+
+        """
 
     private static let streams = """
         CREATE TABLE offsets (

@@ -1,0 +1,87 @@
+internal import Alerting
+internal import Core
+internal import RuleEngine
+internal import Spine
+internal import Store
+
+/// Renders what the engine decided as outbox rows, in each receiver's locale and zone. A synchronous value.
+struct MessageWriter: Sendable {
+    /// What came of writing messages.
+    struct Written {
+        var rows: [OutboxRecord] = []
+        /// Templates that failed.
+        var problems: [HealthFact] = []
+    }
+
+    private let profiles: [String: ReceiverProfile]
+    private let composers: [String: NotificationComposer]
+
+    init(receivers: ReceiverDirectory) {
+        profiles = receivers.profiles
+        composers = profiles.mapValues(NotificationComposer.init(profile:))
+    }
+
+    func write(_ messages: [PlannedMessage], rules: RuleDirectory, now: Timestamp) -> Written {
+        var written = Written()
+        for message in messages {
+            guard let profile = profiles[message.receiver], let composer = composers[message.receiver] else { continue }
+            let items = message.items.map { item in
+                let rule = rules.rule(item.alert.rule) ?? RuleDirectory.Entry(gone: item.alert)
+                let rendered = MessageWriter.item(of: item, message, rule: rule, composer: composer)
+                if let problem = rendered.templateProblem, !rule.isAboutRouter {
+                    written.problems.append(
+                        HealthFact(component: "template", subject: rule.name, isHealthy: false, detail: problem))
+                }
+                return rendered
+            }
+            let notification = Notification(
+                receiver: message.receiver, recipient: message.recipient, reason: message.reason,
+                groupKey: message.groupKey, createdAt: now, openCount: message.openCount, locale: profile.locale,
+                timeZone: profile.timeZone, items: items, omittedCount: message.omittedCount,
+                others: message.others.map { composer.other($0) })
+            written.rows.append(row(of: message, notification, now: now))
+        }
+        return written
+    }
+
+    private static func item(
+        of item: PlannedMessage.Item, _ message: PlannedMessage, rule: RuleDirectory.Entry,
+        composer: NotificationComposer
+    ) -> Notification.Item {
+        if item.alert.rule == PushedAlerts.rule { return PushedAlerts.item(of: item, composer: composer) }
+        guard OverflowAlert.isOverflow(item.alert) else {
+            var rendered = composer.item(of: item, texts: rule.texts)
+            if let digest = message.digest, !digest.columns.isEmpty {
+                rendered.facts = composer.facts(of: item.alert, digest: digest)
+            }
+            return rendered
+        }
+        // An overflow alert stands on no row, so the rule's texts do not fit it.
+        let texts = MessageTexts(description: rule.texts.description, summary: nil, facts: [], links: [])
+        var rendered = composer.item(of: item, texts: texts)
+        rendered.title = "\(rule.name): too many open alerts; \(item.cause)"
+        return rendered
+    }
+
+    private func row(of message: PlannedMessage, _ notification: Notification, now: Timestamp) -> OutboxRecord {
+        // Stable across restarts: the same decision always gives the same key, another decision another one.
+        let key = Digest.sha256(message.key.utf8)
+        let severity = notification.severity
+        let isIncident = message.kind == .incident
+        var row = OutboxRecord(
+            receiver: message.receiver, lane: message.lane,
+            kind: isIncident ? OutboxKind.incident : OutboxKind.notification,
+            incidentKey: message.items.count == 1
+                ? message.items[0].alert.incidentKey.description : message.groupKey,
+            rule: message.rule, severity: severity,
+            priority: severity == .critical ? .critical : notification.isResolved ? .resolveOfSent : .normal,
+            createdAt: now, idempotencyKey: Hex.encode(key.prefix(16)), payload: notification.bytes,
+            recipient: message.recipient)
+        if let suppression = message.suppression {
+            row.state = .suppressed
+            row.reason = suppression
+            row.settledAt = now
+        }
+        return row
+    }
+}

@@ -1,0 +1,346 @@
+internal import Core
+
+extension AlertingEngine {
+    /// How soon news has to be told.
+    enum Urgency {
+        case now
+        /// A new alert: after the group's wait; a critical one after its own.
+        case new(Severity)
+        /// Together with what else happens in the group's interval.
+        case later
+    }
+
+    /// Lets the group of a lane know that there may be something to tell of an alert.
+    mutating func enqueue(_ slot: Int32, _ index: Int, _ urgency: Urgency, _ work: inout EngineWork) {
+        let lane = entries[Int(slot)].lanes[index]
+        if !lane.flags.contains(.isQueued) {
+            entries[Int(slot)].lanes[index].flags.insert(.isQueued)
+            groups[Int(lane.group)]?.queue.append(
+                AlertGroup.Queued(slot: slot, generation: entries[Int(slot)].generation))
+        }
+        if let group = groups[Int(lane.group)], group.isDeferred {
+            mute(slot, configuration.policy.muteTimes.active(among: settings(of: group).muteTimes, at: work.now), &work)
+        }
+        schedule(lane.group, urgency, &work)
+    }
+
+    /// Sets when a group tells its news; never later than it would have.
+    mutating func schedule(_ id: Int32, _ urgency: Urgency, _ work: inout EngineWork) {
+        guard let group = groups[Int(id)] else { return }
+        let due = dueTime(group, urgency, now: work.now)
+        if group.isDeferred, group.name.kind != .digest { return mark(id, &work) }
+        groups[Int(id)]?.dueAt = min(group.dueAt ?? due, due)
+        mark(id, &work)
+        arm(id)
+    }
+
+    private func dueTime(_ group: AlertGroup, _ urgency: Urgency, now: Timestamp) -> Timestamp {
+        let settings = settings(of: group)
+        switch group.name.kind {
+        case .incident: return now
+        case .digest:
+            guard let digest = settings.digest else { return now }
+            return group.dueAt ?? digest.nextTime(after: now) ?? .distantFuture
+        case .group: break
+        }
+        let earliest = group.lastTold.map { $0.adding(settings.interval) } ?? now
+        switch urgency {
+        case .now: return now
+        case .new(.critical): return now.adding(settings.criticalWait)
+        case .new, .later: return max(now.adding(settings.wait), earliest)
+        }
+    }
+
+    /// Puts the next time of a group into the queue of timers.
+    mutating func arm(_ id: Int32) {
+        guard let group = groups[Int(id)], let next = group.nextTime, next < .distantFuture else { return }
+        if let queued = group.queuedAt, queued <= next { return }
+        groups[Int(id)]?.queuedAt = next
+        queue.push(DueQueue.Entry(time: next, kind: .group, id: id, order: AlertingEngine.order(group.name)))
+    }
+
+    /// The same for a group in every run, unlike its place in memory.
+    static func order(_ name: GroupName) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in name.lane.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        return hash
+    }
+
+    func isCurrent(_ entry: DueQueue.Entry) -> Bool {
+        switch entry.kind {
+        case .group: groups.indices.contains(Int(entry.id)) && groups[Int(entry.id)]?.queuedAt == entry.time
+        case .acknowledgement:
+            entries[Int(entry.id)].flags.contains(.isAcknowledged)
+                && statuses[entry.id]?.acknowledgement?.until == entry.time
+        case .escalation: statuses[entry.id]?.escalations.contains { !$0.isDone && $0.dueAt == entry.time } ?? false
+        case .storm: routes.indices.contains(Int(entry.id)) && routes[Int(entry.id)].stormUntil == entry.time
+        }
+    }
+
+    /// Runs every timer that the clock has passed, in the order of their times.
+    mutating func runDue(_ work: inout EngineWork) {
+        recordSuppressed(&work)
+        while let first = queue.first, first.time <= work.now {
+            queue.pop()
+            guard isCurrent(first) else { continue }
+            switch first.kind {
+            case .group:
+                groups[Int(first.id)]?.queuedAt = nil
+                runGroup(first.id, &work)
+                arm(first.id)
+            case .acknowledgement: endAcknowledgement(first.id, &work)
+            case .escalation: escalate(first.id, &work)
+            case .storm: endStorm(first.id, &work)
+            }
+        }
+    }
+
+    private mutating func runGroup(_ id: Int32, _ work: inout EngineWork) {
+        guard let group = groups[Int(id)] else { return }
+        if let due = group.dueAt, due <= work.now {
+            if holdForStorm(id, group, &work) || holdForMute(id, group, &work) { return }
+            tell(id, reason: nil, &work)
+        } else if let again = group.repeatAt, again <= work.now {
+            remind(id, &work)
+        }
+    }
+
+    // MARK: - News
+
+    /// What a group has to tell, which counts as told from now on.
+    mutating func takeNews(_ id: Int32, _ work: inout EngineWork) -> [PlannedMessage.Item] {
+        guard let group = groups[Int(id)] else { return [] }
+        groups[Int(id)]?.queue = []
+        groups[Int(id)]?.pending = []
+        groups[Int(id)]?.dueAt = nil
+        groups[Int(id)]?.isDeferred = false
+        mark(id, &work)
+        var items: [PlannedMessage.Item] = []
+        for queued in group.queue {
+            let entry = entries[Int(queued.slot)]
+            guard entry.generation == queued.generation, entry.flags.contains(.isLive),
+                let index = entry.lanes.firstIndex(where: { $0.group == id })
+            else { continue }
+            entries[Int(queued.slot)].lanes[index].flags.remove(.isQueued)
+            guard !entry.flags.contains(.isSuppressed), let item = news(queued.slot, entry.lanes[index], &work)
+            else { continue }
+            items.append(item)
+            let isFirst = !entry.lanes.contains { $0.isTold }
+            entries[Int(queued.slot)].lanes[index].told = entry.severity.rawValue
+            entries[Int(queued.slot)].lanes[index].flags.subtract([.isQuiet])
+            work.touched.insert(queued.slot)
+            if isFirst { planEscalations(queued.slot, group, &work) }
+            unmute(queued.slot, &work)
+        }
+        let sendsResolved = settings(of: group).sendsResolved
+        for pending in group.pending {
+            if pending.isStored {
+                work.output.states.append(
+                    StateChange(
+                        kind: .end, key: group.name.lane + "\u{1F}" + pending.storeKey, dueAt: nil, bytes: nil))
+            }
+            if pending.item.news == .event || sendsResolved { items.append(pending.item) }
+        }
+        return items
+    }
+
+    private func news(_ slot: Int32, _ lane: OpenLane, _ work: inout EngineWork) -> PlannedMessage.Item? {
+        let severity = entries[Int(slot)].severity
+        let kind: PlannedMessage.News
+        switch lane.toldSeverity {
+        case nil: kind = .firing
+        case let told? where told < severity: kind = .raised(from: told)
+        case let told? where told > severity: kind = .lowered(from: told)
+        default:
+            guard !lane.flags.isDisjoint(with: [.wasSuppressed, .isEscalation]) else { return nil }
+            kind = .open
+        }
+        guard let alert = work.pool.alert(at: place(slot: slot)) else { return nil }
+        return PlannedMessage.Item(
+            alert: alert, news: kind, cause: work.causes[slot] ?? causes[slot] ?? "condition holds")
+    }
+
+    /// Tells the news of a group; nothing where there is none.
+    mutating func tell(_ id: Int32, reason: Notification.Reason?, _ work: inout EngineWork) {
+        guard let before = groups[Int(id)] else { return }
+        let held = heldReason(before, id)
+        let items = takeNews(id, &work)
+        guard let group = groups[Int(id)] else { return }
+        for queued in before.queue where entries[Int(queued.slot)].generation == queued.generation {
+            clear([.wasSuppressed, .isEscalation], queued.slot, id)
+        }
+        if group.name.kind == .digest { return tellDigest(id, news: items, &work) }
+        guard !items.isEmpty else {
+            removeIfEmpty(id, &work)
+            return
+        }
+        emit(id, items, reason ?? held ?? AlertingEngine.reason(items, group), &work)
+    }
+
+    /// Why a group is told where that lies in what held its news back, or in an escalation.
+    private func heldReason(_ group: AlertGroup, _ id: Int32) -> Notification.Reason? {
+        if group.isDeferred { return .catchUp }
+        let flags = group.queue.compactMap { queued -> OpenLane.Flags? in
+            let entry = entries[Int(queued.slot)]
+            guard entry.generation == queued.generation else { return nil }
+            return entry.lanes.first { $0.group == id }?.flags
+        }
+        guard !flags.isEmpty else { return nil }
+        if flags.allSatisfy({ $0.contains(.isEscalation) }) { return .escalation }
+        return flags.allSatisfy { $0.contains(.wasSuppressed) } ? .silenceEnded : nil
+    }
+
+    private mutating func clear(_ flag: OpenLane.Flags, _ slot: Int32, _ id: Int32) {
+        for index in entries[Int(slot)].lanes.indices where entries[Int(slot)].lanes[index].group == id {
+            entries[Int(slot)].lanes[index].flags.remove(flag)
+        }
+    }
+
+    /// Why a group is told, by what is new in it.
+    static func reason(_ items: [PlannedMessage.Item], _ group: AlertGroup) -> Notification.Reason {
+        func has(_ test: (PlannedMessage.News) -> Bool) -> Bool { items.contains { test($0.news) } }
+        if items.allSatisfy({ $0.news == .event }) { return .event }
+        if has({ $0 == .firing }) { return group.lastTold == nil ? .first : .newFiring }
+        if has({ if case .raised = $0 { true } else { false } }) { return .severityRaised }
+        if has({ if case .lowered = $0 { true } else { false } }) { return .severityLowered }
+        return group.members.isEmpty ? .allResolved : .someResolved
+    }
+
+    // MARK: - Repeats
+
+    /// Tells a group again that is still firing.
+    private mutating func remind(_ id: Int32, _ work: inout EngineWork) {
+        guard let group = groups[Int(id)] else { return }
+        let settings = settings(of: group)
+        let next = work.now.adding(max(settings.repeatInterval, .seconds(1)))
+        groups[Int(id)]?.repeatAt = next
+        mark(id, &work)
+        if let mute = configuration.policy.muteTimes.active(among: settings.muteTimes, at: work.now) {
+            groups[Int(id)]?.repeatAt = configuration.policy.muteTimes.nextChange(of: mute.name, after: work.now) ?? next
+            return
+        }
+        let items = openItems(group, &work) { $0.isTold && !$1.contains(.isAcknowledged) }
+        guard !items.isEmpty else { return }
+        emit(id, items, .repeat, &work)
+    }
+
+    /// The open alerts of a group, most severe first.
+    func openItems(
+        _ group: AlertGroup, _ work: inout EngineWork, where isWanted: (OpenLane, OpenEntry.Flags) -> Bool
+    ) -> [PlannedMessage.Item] {
+        ranked(group).compactMap { slot in
+            let entry = entries[Int(slot)]
+            guard !entry.flags.contains(.isSuppressed), let id = groupPlaces[group.name],
+                let lane = entry.lanes.first(where: { $0.group == id }), isWanted(lane, entry.flags),
+                let alert = work.pool.alert(at: place(slot: slot))
+            else { return nil }
+            return PlannedMessage.Item(alert: alert, news: .open, cause: "still firing")
+        }
+    }
+
+    private func ranked(_ group: AlertGroup) -> [Int32] {
+        group.members.sorted {
+            let left = entries[Int($0)], right = entries[Int($1)]
+            return (right.severity, left.fingerprint) < (left.severity, right.fingerprint)
+        }
+    }
+
+    // MARK: - Messages
+
+    /// Makes a message of items, and sets when the group is told again.
+    mutating func emit(
+        _ id: Int32, _ items: [PlannedMessage.Item], _ reason: Notification.Reason, _ work: inout EngineWork
+    ) {
+        guard var group = groups[Int(id)] else { return }
+        var message = self.message(group, items, reason, work)
+        message.others = others(group, items, &work)
+        if configuration.profiles[group.name.address.receiver] != nil {
+            work.output.messages.append(message)
+            note(items, message, &work)
+        }
+        group.lastTold = work.now
+        group.sequence &+= 1
+        let settings = settings(of: group)
+        group.repeatAt =
+            group.name.kind != .group || group.members.isEmpty
+            ? nil : work.now.adding(max(settings.repeatInterval, .seconds(1)))
+        groups[Int(id)] = group
+        mark(id, &work)
+        arm(id)
+        removeIfEmpty(id, &work)
+    }
+
+    func message(
+        _ group: AlertGroup, _ items: [PlannedMessage.Item], _ reason: Notification.Reason, _ work: EngineWork
+    ) -> PlannedMessage {
+        let marks = items.map { item in
+            "\(item.alert.incidentKey)/\(item.news.word)/\(item.alert.severity)/"
+                + "\(item.alert.changedAt.milliseconds)/\(item.alert.causeText)"
+        }
+        let shown = AlertingEngine.shown(items)
+        let rules = Set(items.map(\.alert.rule))
+        let lane = group.name.lane
+        let numbered = group.name.kind == .incident ? "" : String(group.sequence)
+        return PlannedMessage(
+            kind: group.name.kind == .incident ? .incident : .group, receiver: group.name.address.receiver,
+            recipient: group.name.address.recipient, lane: lane, groupKey: group.name.key, reason: reason,
+            items: shown, omittedCount: items.count - shown.count, others: [], openCount: group.members.count,
+            rule: rules.count == 1 ? rules.first ?? "" : "", routePath: path(of: group), suppression: nil, digest: nil,
+            key: ([lane, numbered, reason.rawValue] + marks).joined(separator: "\u{1F}"), at: work.now)
+    }
+
+    /// As many items as a notification holds: the most severe, in their order.
+    private static func shown(_ items: [PlannedMessage.Item]) -> [PlannedMessage.Item] {
+        guard items.count > Notification.itemsMax else { return items }
+        let ranked = items.indices.sorted {
+            (items[$1].alert.severity, $0) < (items[$0].alert.severity, $1)
+        }
+        return ranked.prefix(Notification.itemsMax).sorted().map { items[$0] }
+    }
+
+    /// What else is open in a group that is not too large to be named.
+    private func others(
+        _ group: AlertGroup, _ items: [PlannedMessage.Item], _ work: inout EngineWork
+    ) -> [Alert] {
+        guard group.name.kind == .group, group.members.count > 0, group.members.count <= 200 else { return [] }
+        let told = Set(items.map(\.alert.fingerprint))
+        let rest = ranked(group).filter {
+            !told.contains(entries[Int($0)].fingerprint) && !entries[Int($0)].flags.contains(.isSuppressed)
+        }
+        return rest.prefix(AlertingEngine.othersMax).compactMap { work.pool.alert(at: place(slot: $0)) }
+    }
+
+    func note(_ items: [PlannedMessage.Item], _ message: PlannedMessage, _ work: inout EngineWork) {
+        for item in items {
+            work.output.decisions.append(
+                DecisionNote(
+                    fingerprint: item.alert.fingerprint, episode: item.alert.episode, at: work.now,
+                    receiver: message.receiver, recipient: message.recipient, decision: message.reason.rawValue,
+                    detail: item.news.word, routePath: message.routePath))
+        }
+    }
+
+    /// What fired while bootstrapping is kept for the record.
+    private mutating func recordSuppressed(_ work: inout EngineWork) {
+        var order: [Int32] = []
+        var items: [Int32: [PlannedMessage.Item]] = [:]
+        for (id, item) in work.recorded {
+            if items[id] == nil { order.append(id) }
+            items[id, default: []].append(item)
+        }
+        work.recorded = []
+        for id in order {
+            guard let group = groups[Int(id)], let all = items[id] else { continue }
+            let reason = AlertingEngine.reason(all, group)
+            var message = self.message(group, all, reason, work)
+            message.suppression = "bootstrap"
+            groups[Int(id)]?.sequence &+= 1
+            mark(id, &work)
+            if configuration.profiles[group.name.address.receiver] != nil {
+                work.output.messages.append(message)
+                note(all, message, &work)
+            }
+            removeIfEmpty(id, &work)
+        }
+    }
+}
