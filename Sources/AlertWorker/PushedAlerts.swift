@@ -198,9 +198,8 @@ struct PushedAlerts: Sendable {
         let name = item.alert.labels["alertname"] ?? PushedAlerts.rule
         rendered.title = text("annotations.summary") ?? name
         rendered.description = text("annotations.description") ?? text("annotations.message")
-        rendered.links = [("Runbook", "annotations.runbook_url"), ("Source", "generator_url")].compactMap { title, key in
-            text(key).map { Notification.Item.Pair(title, $0) }
-        }
+        let links = [("Runbook", "annotations.runbook_url"), ("Source", "generator_url")]
+        rendered.links = links.compactMap { title, key in text(key).map { Notification.Item.Pair(title, $0) } }
         return rendered
     }
 }

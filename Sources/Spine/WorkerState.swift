@@ -241,7 +241,8 @@ struct WorkerState<D: Decider> {
 
     func context(now: Timestamp) -> DecisionContext {
         DecisionContext(
-            now: now, routerClock: routerClock(now: now), tableClocks: clocks.map { $0.now == .distantPast ? nil : $0.now },
+            now: now, routerClock: routerClock(now: now),
+            tableClocks: clocks.map { $0.now == .distantPast ? nil : $0.now },
             versionFloors: versionFloors, isBootstrap: isBootstrap)
     }
 

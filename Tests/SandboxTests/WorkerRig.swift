@@ -40,7 +40,9 @@ final class WorkerRig: Sendable {
         let profiles = Set(rules.rules.flatMap(\.notify) + ["all"]).map {
             ReceiverProfile(name: $0, channel: "teams", locale: "en_US", timeZone: "UTC", addressing: .fixed)
         }
-        let receivers = ReceiverDirectory(profiles: profiles, defaultReceiver: "all", operatorReceiver: "all")
+        var directory = ReceiverDirectory(profiles: profiles, defaultReceiver: "all", operatorReceiver: "all")
+        directory.policy.routes.root.settings = .immediate
+        let receivers = directory
         let metrics = AlertWorkerMetrics(registry: registry)
         let worker = Worker<AlertDecider>(
             configuration: .standard(

@@ -188,12 +188,11 @@ extension AlertingEngine {
             for recipient in profile.resolve(recipient: nil, isRecipientExpected: false).addresses {
                 let address = Address(receiver: receiver, recipient: recipient)
                 let name = groupName(alert, subject, address, settings, profile)
-                if !entries[Int(slot)].lanes.contains(where: { groups[Int($0.group)]?.name == name }) {
+                if lane(slot, at: address) == nil {
                     join(slot, Target(name: name, route: route), [], &work)
                     work.touched.insert(slot)
                 }
-                guard let index = entries[Int(slot)].lanes.firstIndex(where: { groups[Int($0.group)]?.name == name })
-                else { continue }
+                guard let index = lane(slot, at: address) else { continue }
                 entries[Int(slot)].lanes[index].flags.insert(.isEscalation)
                 enqueue(slot, index, .now, &work)
             }

@@ -7,13 +7,14 @@ extension AlertingEngine {
         guard let group = groups[Int(id)] else { return }
         let settings = settings(of: group)
         let new = Set(news.map(\.alert.fingerprint))
-        let old = openItems(group, &work) { lane, _ in lane.told != OpenLane.untold }
-            .filter { !new.contains($0.alert.fingerprint) }
+        let (open, moreCount) = openItems(group, id, work) { lane, _ in lane.told != OpenLane.untold }
+        let old = open.filter { !new.contains($0.alert.fingerprint) }
         let isOver = { (item: PlannedMessage.Item) in item.news == .resolved || item.news == .resolvedUnheard }
         let items = news.filter { !isOver($0) } + old + news.filter(isOver)
         if !items.isEmpty, configuration.profiles[group.name.address.receiver] != nil {
             var message = self.message(group, items, .digest, work)
             message.digest = settings.digest
+            message.omittedCount += moreCount
             work.output.messages.append(message)
             note(items, message, &work)
             groups[Int(id)]?.sequence &+= 1

@@ -216,43 +216,65 @@ extension AlertingEngine {
         groups[Int(id)]?.repeatAt = next
         mark(id, &work)
         if let mute = configuration.policy.muteTimes.active(among: settings.muteTimes, at: work.now) {
-            groups[Int(id)]?.repeatAt = configuration.policy.muteTimes.nextChange(of: mute.name, after: work.now) ?? next
+            let end = configuration.policy.muteTimes.nextChange(of: mute.name, after: work.now)
+            groups[Int(id)]?.repeatAt = end ?? next
             return
         }
-        let items = openItems(group, &work) { $0.isTold && !$1.contains(.isAcknowledged) }
+        let (items, moreCount) = openItems(group, id, work) { $0.isTold && !$1.contains(.isAcknowledged) }
         guard !items.isEmpty else { return }
-        emit(id, items, .repeat, &work)
+        emit(id, items, .repeat, moreCount: moreCount, &work)
     }
 
-    /// The open alerts of a group, most severe first.
+    /// The open alerts of a group that nothing holds back, most severe first: as many as a message shows, and how many
+    /// there are beside them.
     func openItems(
-        _ group: AlertGroup, _ work: inout EngineWork, where isWanted: (OpenLane, OpenEntry.Flags) -> Bool
-    ) -> [PlannedMessage.Item] {
-        ranked(group).compactMap { slot in
-            let entry = entries[Int(slot)]
-            guard !entry.flags.contains(.isSuppressed), let id = groupPlaces[group.name],
-                let lane = entry.lanes.first(where: { $0.group == id }), isWanted(lane, entry.flags),
-                let alert = work.pool.alert(at: place(slot: slot))
-            else { return nil }
-            return PlannedMessage.Item(alert: alert, news: .open, cause: "still firing")
+        _ group: AlertGroup, _ id: Int32, _ work: EngineWork, where isWanted: (OpenLane, OpenEntry.Flags) -> Bool
+    ) -> (items: [PlannedMessage.Item], moreCount: Int) {
+        let wanted = group.members.filter { slot in
+            let flags = entries[Int(slot)].flags
+            guard !flags.contains(.isSuppressed),
+                let lane = entries[Int(slot)].lanes.first(where: { $0.group == id })
+            else { return false }
+            return isWanted(lane, flags)
         }
+        let items = ranked(wanted, countMax: Notification.itemsMax).compactMap { slot in
+            work.pool.alert(at: place(slot: slot)).map {
+                PlannedMessage.Item(alert: $0, news: .open, cause: "still firing")
+            }
+        }
+        return (items, wanted.count - items.count)
     }
 
-    private func ranked(_ group: AlertGroup) -> [Int32] {
-        group.members.sorted {
-            let left = entries[Int($0)], right = entries[Int($1)]
-            return (right.severity, left.fingerprint) < (left.severity, right.fingerprint)
+    /// The most severe of some alerts, in an order that is the same in every run.
+    private func ranked(_ slots: Set<Int32>, countMax: Int) -> [Int32] {
+        func comesFirst(_ left: Int32, _ right: Int32) -> Bool {
+            let (one, two) = (entries[Int(left)].severity, entries[Int(right)].severity)
+            return one == two ? entries[Int(left)].fingerprint < entries[Int(right)].fingerprint : one > two
         }
+        guard slots.count > 20 * countMax else { return Array(slots.sorted(by: comesFirst).prefix(countMax)) }
+        // Of very many only the first are put in order.
+        var best: [Int32] = []
+        var worst: Int32?
+        for slot in slots {
+            if let worst, comesFirst(worst, slot) { continue }
+            best.append(slot)
+            guard best.count == 2 * countMax else { continue }
+            best = Array(best.sorted(by: comesFirst).prefix(countMax))
+            worst = best.last
+        }
+        return Array(best.sorted(by: comesFirst).prefix(countMax))
     }
 
     // MARK: - Messages
 
     /// Makes a message of items, and sets when the group is told again.
     mutating func emit(
-        _ id: Int32, _ items: [PlannedMessage.Item], _ reason: Notification.Reason, _ work: inout EngineWork
+        _ id: Int32, _ items: [PlannedMessage.Item], _ reason: Notification.Reason, moreCount: Int = 0,
+        _ work: inout EngineWork
     ) {
         guard var group = groups[Int(id)] else { return }
         var message = self.message(group, items, reason, work)
+        message.omittedCount += moreCount
         message.others = others(group, items, &work)
         if configuration.profiles[group.name.address.receiver] != nil {
             work.output.messages.append(message)
@@ -304,10 +326,10 @@ extension AlertingEngine {
     ) -> [Alert] {
         guard group.name.kind == .group, group.members.count > 0, group.members.count <= 200 else { return [] }
         let told = Set(items.map(\.alert.fingerprint))
-        let rest = ranked(group).filter {
+        let rest = group.members.filter {
             !told.contains(entries[Int($0)].fingerprint) && !entries[Int($0)].flags.contains(.isSuppressed)
         }
-        return rest.prefix(AlertingEngine.othersMax).compactMap { work.pool.alert(at: place(slot: $0)) }
+        return ranked(rest, countMax: AlertingEngine.othersMax).compactMap { work.pool.alert(at: place(slot: $0)) }
     }
 
     func note(_ items: [PlannedMessage.Item], _ message: PlannedMessage, _ work: inout EngineWork) {

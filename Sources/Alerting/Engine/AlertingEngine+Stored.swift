@@ -54,7 +54,8 @@ extension AlertingEngine {
         entries.append(
             OpenEntry(
                 fingerprint: alert.fingerprint, locator: pool.locator(of: alert), rule: ruleIndex(alert.rule),
-                episode: alert.episode, generation: 0, severity: alert.severity, peak: alert.severity, flags: .isLive,
+                episode: alert.episode, generation: 0, severity: alert.severity,
+                peak: max(alert.severity, membership.peak), flags: .isLive,
                 lanes: []))
         slots[alert.fingerprint] = slot
         causes[slot] = membership.cause
@@ -62,7 +63,7 @@ extension AlertingEngine {
         for lane in membership.lanes {
             let name = GroupName(
                 address: Address(receiver: lane.receiver, recipient: lane.recipient), key: lane.groupKey,
-                kind: lane.isIncident ? .incident : lane.groupKey == "digest" ? .digest : .group)
+                kind: lane.isIncident ? .incident : lane.isDigest ? .digest : .group)
             let id = group(Target(name: name, route: -1))
             groups[Int(id)]?.members.insert(slot)
             if groups[Int(id)]?.route == -1 {
@@ -214,8 +215,7 @@ extension AlertingEngine {
             work.touched.insert(slot)
             removeIfEmpty(lane.group, &work)
         }
-        for target in targets
-        where !entries[Int(slot)].lanes.contains(where: { groups[Int($0.group)]?.name == target.name }) {
+        for target in targets where lane(slot, at: target.name.address) == nil {
             join(slot, target, [], &work)
             work.touched.insert(slot)
             guard !entries[Int(slot)].flags.contains(.isSuppressed) else { continue }

@@ -65,7 +65,9 @@ extension AlertingEngine {
         }
         let addresses = byAddress.keys.sorted { ($0.receiver, $0.recipient ?? "") < ($1.receiver, $1.recipient ?? "") }
         for address in addresses {
-            let ids = (byAddress[address] ?? []).sorted { groups[Int($0)]?.name.key ?? "" < groups[Int($1)]?.name.key ?? "" }
+            let ids = (byAddress[address] ?? []).sorted {
+                groups[Int($0)]?.name.key ?? "" < groups[Int($1)]?.name.key ?? ""
+            }
             summarize(ids, address, route, &work)
         }
         guard let storm = route.settings.storm else { return }

@@ -48,7 +48,7 @@ extension AlertingEngine {
         if profile.isIncidentChannel {
             return GroupName(address: address, key: alert.incidentKey.description, kind: .incident)
         }
-        if settings.digest != nil { return GroupName(address: address, key: "digest", kind: .digest) }
+        if settings.digest != nil { return GroupName(address: address, key: "open alerts", kind: .digest) }
         if settings.grouping == .rule { return GroupName(address: address, key: alert.rule, kind: .group) }
         let labels = settings.groupLabels(of: subject)
         let key = labels.map { "\($0.name)=\(JSON.string($0.value))" }.joined(separator: ", ")

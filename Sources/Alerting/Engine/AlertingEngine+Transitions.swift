@@ -77,6 +77,11 @@ extension AlertingEngine {
         quieten(slot)
     }
 
+    /// The place of an alert at a receiver and recipient: it is told there in one group only, however that is grouped.
+    func lane(_ slot: Int32, at address: Address) -> Int? {
+        entries[Int(slot)].lanes.firstIndex { groups[Int($0.group)]?.name.address == address }
+    }
+
     private mutating func quieten(_ slot: Int32) {
         let severity = entries[Int(slot)].severity.rawValue
         for index in entries[Int(slot)].lanes.indices {
@@ -96,8 +101,7 @@ extension AlertingEngine {
         work.causes[slot] = transition.reason
         if isRaised {
             // A route may want the higher severity told to more people.
-            for target in targets(of: alert, subject, &work)
-            where !entries[Int(slot)].lanes.contains(where: { groups[Int($0.group)]?.name == target.name }) {
+            for target in targets(of: alert, subject, &work) where lane(slot, at: target.name.address) == nil {
                 join(slot, target, [], &work)
             }
         }
@@ -121,11 +125,12 @@ extension AlertingEngine {
         for lane in entry.lanes {
             groups[Int(lane.group)]?.members.remove(slot)
             mark(lane.group, &work)
-            guard let group = groups[Int(lane.group)] else { continue }
+            guard let kind = groups[Int(lane.group)]?.name.kind else { continue }
+            let isDeferred = groups[Int(lane.group)]?.isDeferred ?? false
             if lane.isTold {
                 let item = PlannedMessage.Item(alert: transition.alert, news: .resolved, cause: transition.reason)
                 add(item, to: lane.group, .later, &work)
-            } else if lane.told == OpenLane.untold, !isSuppressed, isWorthTelling(entry, group) {
+            } else if lane.told == OpenLane.untold, !isSuppressed, isWorthTelling(entry, kind, isDeferred: isDeferred) {
                 var alert = transition.alert
                 alert.severity = max(alert.severity, entry.peak)
                 let item = PlannedMessage.Item(alert: alert, news: .resolvedUnheard, cause: transition.reason)
@@ -144,9 +149,8 @@ extension AlertingEngine {
     }
 
     /// Whether an alert that is over before anybody heard of it is told still.
-    private func isWorthTelling(_ entry: OpenEntry, _ group: AlertGroup) -> Bool {
-        guard group.name.kind == .group else { return false }
-        return entry.peak >= .error || group.isDeferred
+    private func isWorthTelling(_ entry: OpenEntry, _ kind: GroupName.Kind, isDeferred: Bool) -> Bool {
+        kind == .group && (entry.peak >= .error || isDeferred)
     }
 
     /// Forgets an alert that is over.

@@ -133,13 +133,14 @@ public struct AlertingEngine: Sendable {
         lanes.reserveCapacity(entry.lanes.count)
         for lane in entry.lanes {
             guard let name = groups[Int(lane.group)]?.name else { continue }
-            lanes.append(
-                Membership.Lane(
-                    receiver: name.address.receiver, recipient: name.address.recipient, groupKey: name.key,
-                    isIncident: name.kind == .incident, told: lane.toldSeverity,
-                    isQuiet: lane.flags.contains(.isQuiet)))
+            var place = Membership.Lane(
+                receiver: name.address.receiver, recipient: name.address.recipient, groupKey: name.key,
+                isIncident: name.kind == .incident, told: lane.toldSeverity,
+                isQuiet: lane.flags.contains(.isQuiet))
+            place.isDigest = name.kind == .digest
+            lanes.append(place)
         }
-        return Membership(lanes: lanes, cause: causes[slot])
+        return Membership(lanes: lanes, cause: causes[slot], peak: entry.peak)
     }
 
     func place(slot: Int32) -> AlertPlace {
@@ -153,22 +154,19 @@ public struct AlertingEngine: Sendable {
         clock = max(clock, work.now)
         flushRecords(&work)
         for id in work.dirtyGroups {
-            guard var group = groups[Int(id)], group.isDirty else { continue }
-            group.isDirty = false
-            if group.name.kind != .incident {
-                let lane = group.name.lane
-                work.output.states.append(
-                    StateChange(kind: .group, key: lane, dueAt: group.nextTime, bytes: group.bytes))
-                group.isStored = true
+            guard groups[Int(id)]?.isDirty == true else { continue }
+            groups[Int(id)]?.isDirty = false
+            if let change = groups[Int(id)]?.change {
+                work.output.states.append(change)
+                groups[Int(id)]?.isStored = true
             }
-            for index in group.pending.indices where !group.pending[index].isStored {
-                group.pending[index].isStored = true
-                work.output.states.append(
-                    StateChange(
-                        kind: .end, key: group.name.lane + "\u{1F}" + group.pending[index].storeKey, dueAt: group.dueAt,
-                        bytes: group.pending[index].bytes(in: group.name)))
+            // In place and from the end, where what is new stands: a group may have many ends waiting.
+            var index = (groups[Int(id)]?.pending.count ?? 0) - 1
+            while index >= 0, groups[Int(id)]?.pending[index].isStored == false {
+                groups[Int(id)]?.pending[index].isStored = true
+                if let change = groups[Int(id)]?.change(ofPending: index) { work.output.states.append(change) }
+                index -= 1
             }
-            groups[Int(id)] = group
         }
         for slot in work.touched.sorted() where entries[Int(slot)].flags.contains(.isLive) {
             if !entries[Int(slot)].lanes.contains(where: { $0.told == OpenLane.untold }) {

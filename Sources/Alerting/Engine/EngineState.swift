@@ -142,6 +142,19 @@ struct AlertGroup: Sendable {
 }
 
 extension AlertGroup {
+    /// Its record as it is now; nil for an incident, which stands with its alert.
+    var change: StateChange? {
+        guard name.kind != .incident else { return nil }
+        return StateChange(kind: .group, key: name.lane, dueAt: nextTime, bytes: bytes)
+    }
+
+    /// The record of an end that waits.
+    func change(ofPending index: Int) -> StateChange {
+        StateChange(
+            kind: .end, key: name.lane + "\u{1F}" + pending[index].storeKey, dueAt: dueAt,
+            bytes: pending[index].bytes(in: name))
+    }
+
     /// The stored form; members stand with their alerts.
     var bytes: [UInt8] {
         var writer = ByteWriter(reserving: 96)

@@ -12,6 +12,8 @@ public struct Membership: Sendable, Hashable {
         public var told: Severity?
         /// Known there without a message of its own, as after a bootstrap: its end is not told.
         public var isQuiet: Bool
+        /// The group is told by schedule.
+        public var isDigest = false
 
         /// Describes a place.
         public init(
@@ -33,13 +35,17 @@ public struct Membership: Sendable, Hashable {
     /// Why it fired, in an operator's words, while that is not told everywhere.
     public var cause: String?
 
+    /// The highest severity of the episode.
+    public var peak: Severity
+
     /// Belongs nowhere yet.
-    public static let none = Membership(lanes: [], cause: nil)
+    public static let none = Membership(lanes: [], cause: nil, peak: .info)
 
     /// Gathers the places of an alert.
-    public init(lanes: [Lane], cause: String?) {
+    public init(lanes: [Lane], cause: String?, peak: Severity) {
         self.lanes = lanes
         self.cause = cause
+        self.peak = peak
     }
 
     /// Writes the stored form.
@@ -50,9 +56,11 @@ public struct Membership: Sendable, Hashable {
             writer.optional(lane.recipient) { $0.text($1) }
             writer.text(lane.groupKey)
             writer.byte(
-                (lane.isIncident ? 1 : 0) | (lane.isQuiet ? 2 : 0) | (lane.told.map { 4 | $0.rawValue << 3 } ?? 0))
+                (lane.isIncident ? 1 : 0) | (lane.isQuiet ? 2 : 0) | (lane.isDigest ? 32 : 0)
+                    | (lane.told.map { 4 | $0.rawValue << 3 } ?? 0))
         }
         writer.optional(cause) { $0.text($1) }
+        writer.byte(peak.rawValue)
     }
 
     /// Reads the stored form.
@@ -63,15 +71,20 @@ public struct Membership: Sendable, Hashable {
             let recipient = try reader.optional { reader throws(ByteReadError) in try reader.text() }
             let groupKey = try reader.text()
             let bits = try reader.byte()
-            guard let severity = Severity(rawValue: bits >> 3) else {
+            guard let severity = Severity(rawValue: bits >> 3 & 3) else {
                 throw ByteReadError(message: "unknown severity of what was told", byteOffset: 0)
             }
-            lanes.append(
-                Lane(
-                    receiver: receiver, recipient: recipient, groupKey: groupKey, isIncident: bits & 1 != 0,
-                    told: bits & 4 != 0 ? severity : nil, isQuiet: bits & 2 != 0))
+            var lane = Lane(
+                receiver: receiver, recipient: recipient, groupKey: groupKey, isIncident: bits & 1 != 0,
+                told: bits & 4 != 0 ? severity : nil, isQuiet: bits & 2 != 0)
+            lane.isDigest = bits & 32 != 0
+            lanes.append(lane)
         }
         cause = try reader.optional { reader throws(ByteReadError) in try reader.text() }
+        guard let severity = Severity(rawValue: try reader.byte()) else {
+            throw ByteReadError(message: "unknown highest severity", byteOffset: 0)
+        }
+        peak = severity
     }
 }
 

@@ -45,7 +45,8 @@ import Testing
         world.at(2)
         world.becomes(.info, "a")
         world.at(10)
-        world.expect("0:30 team first a", "1:00 team severity_raised ↑a!error", "6:00 team severity_lowered ↓a!info")
+        world.expect(
+            "0:30 team first a", "1:00 team severity_raised ↑a!error", "6:00 team severity_lowered ↓a!info")
     }
 
     @Test func `a severity that falls and rises again before it was told says nothing`() {

@@ -13,8 +13,8 @@ final class Scenario {
         var alerts: [Fingerprint: Alert] = [:]
         func locator(of alert: Alert) -> UInt64 { 7 }
         func alert(at place: AlertPlace) -> Alert? {
-            guard place.locator == 7, let alert = alerts[place.fingerprint], alert.rule == place.rule else { return nil }
-            return alert
+            guard place.locator == 7, alerts[place.fingerprint]?.rule == place.rule else { return nil }
+            return alerts[place.fingerprint]
         }
     }
 
@@ -202,7 +202,9 @@ final class Scenario {
             does(.acknowledge(Scenario.fingerprint(key), by: "ann", comment: "on it", until: until)) == .done)
     }
 
-    func silences(_ name: String, _ value: String, id: String = "s1", forMinutes minutes: Double, untilResolved: Bool = false) {
+    func silences(
+        _ name: String, _ value: String, id: String = "s1", forMinutes minutes: Double, untilResolved: Bool = false
+    ) {
         let silence = Silence(
             id: id, expression: .labels([LabelMatcher(name, equals: value)]), startsAt: now,
             endsAt: now.adding(milliseconds: Int64(minutes * 60_000)), author: "ann", comment: "work",
