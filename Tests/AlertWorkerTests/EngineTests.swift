@@ -1,5 +1,6 @@
 import AlertWorker
 import Alerting
+import ChangeEvents
 import Core
 import RouterTesting
 import Spine
