@@ -57,7 +57,7 @@ import Testing
         over.firedText = nil
         let notification = try sent(
             MessageCoalescing.coalesce([row(1, [item(1, .firing, .critical)]), row(2, [over])]))
-        #expect(notification.items.count == 1 && notification.isResolved && notification.reason == .allResolved)
+        #expect(notification.items.count == 1 && notification.isResolved && notification.reason == .someResolved)
         #expect(notification.items[0].severity == .critical)
         #expect(notification.items[0].firedText != nil && notification.items[0].resolvedText != nil)
     }
@@ -88,7 +88,7 @@ import Testing
         #expect(coalescing.sendId == 1 && coalescing.superseded.isEmpty)
         let notification = try sent(coalescing)
         #expect(notification.items.map(\.incidentKey) == [item(1, .firing, .error).incidentKey])
-        #expect(notification.isResolved && notification.reason == .allResolved)
+        #expect(notification.isResolved && notification.reason == .someResolved)
         let nothing = row(2, [item(1, .firing, .warning), item(1, .resolved, .warning)])
         #expect(MessageCoalescing.coalesce([nothing]).sendId == nil)
         // What may have been taken goes out again as it is.
