@@ -91,8 +91,9 @@ extension RouterConfiguration {
         var directory = ReceiverDirectory(
             profiles: receivers.compactMap(\.profile), defaultReceiver: defaultReceiver,
             operatorReceiver: operatorReceiver)
-        // Until routes are configured nothing waits for others.
+        // Until routes can be configured nothing waits for others, and nothing is told again.
         directory.policy.routes.root.settings = .immediate
+        directory.policy.routes.root.settings.repeatInterval = .seconds(365 * 86_400)
         return directory
     }
 }
