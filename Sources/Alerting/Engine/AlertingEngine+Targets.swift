@@ -38,7 +38,9 @@ extension AlertingEngine {
             return configuration.policy.routes.matches(subject, notify: rule?.notify ?? [])
         }
         let receivers = rule.notify.isEmpty ? [configuration.operatorReceiver] : rule.notify
-        return receivers.map { RouteMatch(receiver: $0, path: ["operator"], settings: .immediate) }
+        var settings = GroupSettings.immediate
+        settings.repeatInterval = configuration.policy.routes.root.settings.repeatInterval
+        return receivers.map { RouteMatch(receiver: $0, path: ["operator"], settings: settings) }
     }
 
     func groupName(
