@@ -91,9 +91,12 @@ extension RouterConfiguration {
         var directory = ReceiverDirectory(
             profiles: receivers.compactMap(\.profile), defaultReceiver: defaultReceiver,
             operatorReceiver: operatorReceiver)
-        // Until routes can be configured nothing waits for others, and nothing is told again.
-        directory.policy.routes.root.settings = .immediate
-        directory.policy.routes.root.settings.repeatInterval = .seconds(365 * 86_400)
+        directory.policy = routing.policy
+        if routing.policy.routes.root.settings == .standard, routing.policy.routes.root.children.isEmpty {
+            // Without routes nothing waits for others, and nothing is told again.
+            directory.policy.routes.root.settings = .immediate
+            directory.policy.routes.root.settings.repeatInterval = .seconds(365 * 86_400)
+        }
         return directory
     }
 }
