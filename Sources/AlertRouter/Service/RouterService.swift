@@ -1,4 +1,5 @@
 import AlertWorker
+import Alerting
 import ConfigFiles
 import Console
 import Core
