@@ -39,7 +39,6 @@ struct RunCommand: AsyncParsableCommand {
                 clock: clock)
         }
         for warning in loaded.diagnostics { logger.warning("\(warning.position): \(warning.message)") }
-        loaded.noteWithoutEffect(logger)
         logger.info(
             "alert-router starts",
             metadata: [

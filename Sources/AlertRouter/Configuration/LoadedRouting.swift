@@ -3,7 +3,6 @@ import ChangeEvents
 import ConfigFiles
 import Core
 import Foundation
-import Logging
 import RuleEngine
 
 /// The silences of files in version control: `silences/` below the folder of the rules.
@@ -27,18 +26,6 @@ struct LoadedSilences {
         return LoadedSilences(
             silences: silences.silences, diagnostics: diagnostics + reader.diagnostics,
             sources: Dictionary(files.map { ($0.file, $0.source.text) }, uniquingKeysWith: { first, _ in first }))
-    }
-}
-
-extension LoadedConfiguration {
-    /// Says which parts of the configuration are checked and not acted on, so that nobody relies on them.
-    func noteWithoutEffect(_ logger: Logger) {
-        var names = configuration?.keysWithoutEffect ?? []
-        if policy?.silences.isEmpty == false { names.append("rules/\(LoadedSilences.folderName)") }
-        guard !names.isEmpty else { return }
-        logger.warning(
-            "checked, and not in effect in this version: alerts go to 'notify' of their rule, else to default_receiver",
-            metadata: ["keys": "\(names.joined(separator: ", "))"])
     }
 }
 

@@ -51,8 +51,6 @@ struct RouterConfiguration {
     var operatorReceiver: String
     /// Routes, mute times, maintenance, inhibition, bounds of silences, calendars.
     var routing: RoutingReader
-    /// Keys that are read and checked, and that the service does not act on yet.
-    let keysWithoutEffect: [String]
     var heartbeat: Heartbeat?
     var http: HTTPConfiguration
     var logging: Logging
@@ -77,8 +75,6 @@ struct RouterConfiguration {
         routing = RoutingReader(
             mapping, receivers: receivers.map(\.name), defaultReceiver: defaultReceiver,
             operatorReceiver: operatorReceiver, zones: .system)
-        keysWithoutEffect = ["routes", "route_defaults", "mute_times", "maintenance", "inhibit", "silences"]
-            .filter(mapping.has)
         heartbeat = mapping.mapping("heartbeat", "A URL that is called while events are consumed and delivered.") {
             Heartbeat(
                 url: $0.requiredSecretText("url", "The URL; a GET is sent to it.")

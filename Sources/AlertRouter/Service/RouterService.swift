@@ -243,7 +243,6 @@ final class RouterService: Sendable {
                 rulesNow.set(rules: before.rules, receivers: before.receivers)
                 throw error
             }
-            loaded.noteWithoutEffect(logger)
             // From here on the new rules hold, whatever becomes of the notes about them.
             await dispatcher.replace(destinations: fresh)
             if let access {
