@@ -12,6 +12,8 @@ public struct ReceiverDirectory: Sendable {
 
     /// Routes, mute times, silences of files, inhibition.
     public var policy: RoutingPolicy
+    /// What messages say of the page; nil where people do not reach it.
+    public var links: MessageLinks?
 
     /// Gathers receivers; everything that no rule sends elsewhere goes to the default receiver.
     public init(profiles: [ReceiverProfile], defaultReceiver: String, operatorReceiver: String) {

@@ -15,8 +15,10 @@ struct MessageWriter: Sendable {
 
     private let profiles: [String: ReceiverProfile]
     private let composers: [String: NotificationComposer]
+    private let links: MessageLinks?
 
     init(receivers: ReceiverDirectory) {
+        links = receivers.links
         profiles = receivers.profiles
         composers = profiles.mapValues(NotificationComposer.init(profile:))
     }
@@ -27,7 +29,11 @@ struct MessageWriter: Sendable {
             guard let profile = profiles[message.receiver], let composer = composers[message.receiver] else { continue }
             let items = message.items.map { item in
                 let rule = rules.rule(item.alert.rule) ?? RuleDirectory.Entry(gone: item.alert)
-                let rendered = MessageWriter.item(of: item, message, rule: rule, composer: composer)
+                var rendered = MessageWriter.item(of: item, message, rule: rule, composer: composer)
+                if let links, message.items.count <= MessageLinks.itemsMax {
+                    rendered.links += links.links(
+                        of: item.alert, receiver: message.receiver, recipient: message.recipient, now: now)
+                }
                 if let problem = rendered.templateProblem, !rule.isAboutRouter {
                     written.problems.append(
                         HealthFact(component: "template", subject: rule.name, isHealthy: false, detail: problem))

@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import KafkaClient
+import NIOPosix
 import Sandbox
 import Testing
 
@@ -37,9 +38,9 @@ import Testing
               - {name: a, channel: teams, url: "${env:HOOK}", locale: en_GB, timezone: UTC}
             default_receiver: a
             operator: a
+            external_url: https://alerts.example.com/
             http:
               port: 0
-              external_url: https://alerts.example.com/
               tokens:
                 - {name: Jo Doe, token: "${env:\(token)}", scopes: [read, write]}
             """, to: "alert-router.yaml")
@@ -122,5 +123,72 @@ import Testing
         #expect(!service.log.contains("token-0123456789"))
         service.send(SIGTERM)
         #expect(await service.waitForExit() == 0, "\(service.log)")
+    }
+
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/curl"), "curl is missing"))
+    func `a link acknowledges, people silence and push, and explain tells it all`() async throws {
+        let folder = try Workspace()
+        let cluster = try MockCluster(brokerCount: 1)
+        defer { cluster.shutdown() }
+        try cluster.createTopic("t", partitions: 1)
+        try prepare(folder, cluster)
+        let sink = try await HTTPSink.start(
+            port: 0, group: MultiThreadedEventLoopGroup.singleton, clock: SystemWallClock(), certificate: nil,
+            onHead: { _ in nil }, script: { _ in .accepted })
+        let environment = APIServiceTests.environment.merging(["HOOK": sink.address + "/hook"]) { $1 }
+        let service = try RunningProgram(["run"], in: folder.path, environment: environment)
+        try await service.wait(for: "worker started")
+        try await service.wait(for: "the console listens")
+        let base = "http://127.0.0.1:\(try APIServiceTests.port(service))"
+        try folder.write("{\"key\":\"a\",\"value\":{\"id\":\"a\",\"value\":15}}\n", to: "lines.ndjson")
+        #expect(try await run("publish lines.ndjson --topic t", folder).code == 0)
+        await sink.waitForRequests(1)
+        let card = String(decoding: try #require(sink.requests.first).body, as: UTF8.self)
+        let start = try #require(card.range(of: "https://alerts.example.com/ack/"), "\(card)")
+        let link = base + "/ack/" + card[start.upperBound...].prefix { $0 != "\"" && $0 != ")" }
+        #expect(card.contains("https://alerts.example.com/alerts/"))
+        // Looking changes nothing; the button does.
+        let question = try await curl([link])
+        #expect(question.status == "200" && question.body.contains("Acknowledge this alert?"), "\(question.body)")
+        let alerts = try JSON.parse(try await curl([base + "/api/v2/alerts"]).body.utf8)
+        let id = String(try #require(alerts[0]?["generatorURL"]?.stringValue).suffix(64))
+        #expect(!(try await curl([base + "/alerts/" + id]).body.contains("acknowledged by")))
+        let done = try await curl(["-d", "hours=4&comment=on+it", link])
+        #expect(done.status == "200" && done.body.contains("No reminders are sent until"), "\(done.body)")
+        #expect(try await curl([base + "/alerts/" + id]).body.contains("acknowledged by link to a"))
+        #expect(try await run("unack \(id.prefix(10))", folder).output == "the acknowledgement is taken back\n")
+        #expect(try await run("unack \(id.prefix(10))", folder).code == 1)
+        let acknowledged = try await run("ack \(id.prefix(10)) --for 30m --comment soon", folder)
+        #expect(acknowledged.output.hasPrefix("acknowledged until "), "\(acknowledged.transcript)")
+        // A silence holds the alert back; a pushed alert is one of all.
+        let json = ["-H", "Authorization: Bearer jo-token-0123456789", "-H", "Content-Type: application/json"]
+        let silence = """
+            {"matchers":[{"name":"__cel__","value":"labels.team == 'quality'","isRegex":false}],\
+            "startsAt":"2020-01-01T00:00:00Z","endsAt":"\(SystemWallClock().now().adding(.seconds(600)))",\
+            "createdBy":"jo","comment":"planned"}
+            """
+        let made = try await curl(json + ["-d", silence, base + "/api/v2/silences"])
+        #expect(made.status == "200", "\(made.body)")
+        let silenceId = try #require(try JSON.parse(made.body.utf8)["silenceID"]?.stringValue)
+        let wrong = silence.replacingOccurrences(of: "labels.team ==", with: "labels.team ===")
+        #expect(try await curl(json + ["-d", wrong, base + "/api/v2/silences"]).status == "400")
+        let held = try JSON.parse(try await curl([base + "/api/v2/alerts?active=false"]).body.utf8)
+        #expect(held[0]?["status"]?["silencedBy"]?[0]?.stringValue == silenceId, "\(held)")
+        let pushed = #"[{"labels":{"alertname":"disk","severity":"critical"},"annotations":{"summary":"full"}}]"#
+        #expect(try await curl(json + ["-d", pushed, base + "/api/v2/alerts"]).status == "200")
+        let disk = try JSON.parse(try await curl([base + "/api/v2/alerts?filter=alertname%3Ddisk"]).body.utf8)
+        #expect(disk[0]?["labels"]?.description == #"{"alertname":"disk","severity":"critical"}"#, "\(disk)")
+        #expect(disk[0]?["annotations"]?["summary"] == .string("full"))
+        #expect(try await curl(json + ["-X", "DELETE", base + "/api/v2/silence/" + silenceId]).status == "200")
+        let story = try await run("alerts explain \(id)", folder).output
+        for part in [
+            "acknowledge by link to a", "from link 127.0.0.1", "unacknowledge by tester", "from command line",
+            "attempt 1: accepted", "decided for a: first",
+        ] {
+            #expect(story.contains(part), "\(part) is missing:\n\(story)")
+        }
+        service.send(SIGTERM)
+        #expect(await service.waitForExit() == 0, "\(service.log)")
+        await sink.stop()
     }
 }

@@ -116,8 +116,8 @@ import Testing
             place: "12:16",
             reason: "two tokens are named 'jo'"),
         Broken(
-            name: "an external address that is none", http: "{external_url: alerts.example.com}", place: "12:22",
-            reason: "'external_url' must be http:// or https://"),
+            name: "an external address that is none", http: "{port: 0}\nexternal_url: alerts.example.com",
+            place: "13:15", reason: "'external_url' must be http:// or https://"),
         Broken(name: "an address that is none", http: "{host: 300.0.0.1}", place: "12:14", reason: "'host' must be"),
         Broken(name: "a broker with a word for a port", brokers: "[\"kafka:abc\"]", place: "4:12", reason: "host:port"),
     ]

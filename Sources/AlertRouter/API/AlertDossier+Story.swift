@@ -10,7 +10,9 @@ extension AlertDossier {
         // What happened at the same time is told in the order cause and effect have.
         var parts: [(at: Timestamp, rank: Int, entries: [ConsoleAlertLife.Entry])] = []
         for entry in history.reversed() { parts.append((entry.recordedAt, 0, [AlertDossier.entry(of: entry)])) }
-        for row in rows { parts.append((row.createdAt, 1, self.entries(of: row))) }
+        for record in decisions { parts.append((record.recordedAt, 1, [AlertDossier.entry(of: record)])) }
+        for record in audit { parts.append((record.at, 0, [AlertDossier.entry(of: record)])) }
+        for row in rows { parts.append((row.createdAt, 2, self.entries(of: row))) }
         let ordered = parts.enumerated().sorted {
             ($0.element.at, $0.element.rank, $0.offset) < ($1.element.at, $1.element.rank, $1.offset)
         }
@@ -30,6 +32,20 @@ extension AlertDossier {
             at: record.recordedAt,
             what: "\(AlertDossier.words(for: kind)) \(record.severity)\(before), episode \(record.episode)",
             details: details, isPart: false)
+    }
+
+    private static func entry(of record: DecisionRecord) -> ConsoleAlertLife.Entry {
+        let to = record.receiver + (record.recipient.map { " <\($0)>" } ?? "")
+        let path = record.path.isEmpty ? nil : "route: " + record.path.joined(separator: " > ")
+        return ConsoleAlertLife.Entry(
+            at: record.recordedAt, what: to.isEmpty ? record.decision : "decided for \(to): \(record.decision)",
+            details: [record.detail.isEmpty ? nil : record.detail, path].compactMap(\.self), isPart: false)
+    }
+
+    private static func entry(of record: AuditRecord) -> ConsoleAlertLife.Entry {
+        ConsoleAlertLife.Entry(
+            at: record.at, what: "\(record.action) by \(record.actor)",
+            details: [record.detail, "from \(record.origin)"].filter { !$0.isEmpty }, isPart: false)
     }
 
     private static func words(for kind: Transition.Kind?) -> String {

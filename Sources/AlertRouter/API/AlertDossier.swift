@@ -10,6 +10,10 @@ struct AlertDossier {
     var history: [TransitionRecord]
     var rows: [OutboxRecord]
     var attempts: [Int64: [AttemptRecord]]
+    /// Why somebody was told or was not.
+    var decisions: [DecisionRecord]
+    /// Who changed something about it.
+    var audit: [AuditRecord]
 
     /// Group rows that are looked through for an alert.
     private static let groupRowsMax = 1000
@@ -18,7 +22,7 @@ struct AlertDossier {
     private static let historyMax = 500
 
     /// Older entries are left out.
-    var isCut: Bool { history.count >= AlertDossier.historyMax }
+    var isCut: Bool { max(history.count, decisions.count) >= AlertDossier.historyMax }
 
     /// One alert by its fingerprint; nil where it is not known.
     static func find(_ id: Fingerprint, in reader: any StoreReader) throws -> AlertDossier? {
@@ -58,6 +62,9 @@ struct AlertDossier {
         rows = try AlertDossier.rows(of: stored.alert, reader)
         attempts = [:]
         for row in rows { attempts[row.id] = try reader.attempts(outboxId: row.id) }
+        decisions = try reader.decisions(fingerprint: record.fingerprint, countMax: AlertDossier.historyMax)
+        audit = try reader.audit(
+            subject: stored.alert.fingerprint.description, beforeId: nil, countMax: AlertDossier.historyMax)
         history = try reader.transitions(fingerprint: record.fingerprint, countMax: AlertDossier.historyMax)
     }
 

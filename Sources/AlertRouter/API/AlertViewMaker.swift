@@ -6,9 +6,32 @@ import Store
 
 /// What holds alerts back, and who has acknowledged them, as the store keeps it.
 struct AlertHolds: Sendable {
-    init(reader: any StoreReader) throws {}
+    private var statuses: [String: AlertStatus] = [:]
 
-    func apply(to view: inout ConsoleAlert, _ alert: Alert) {}
+    /// Reads those of all alerts.
+    init(reader: any StoreReader) throws {
+        try reader.forEachState(kind: StateChange.Kind.status.rawValue) { record in
+            statuses[record.key] = try AlertStatus(bytes: record.bytes)
+        }
+    }
+
+    /// Reads that of one alert.
+    init(reader: any StoreReader, of id: Fingerprint) throws {
+        if let record = try reader.state(kind: StateChange.Kind.status.rawValue, key: id.description) {
+            statuses[record.key] = try AlertStatus(bytes: record.bytes)
+        }
+    }
+
+    func apply(to view: inout ConsoleAlert, _ alert: Alert) {
+        guard !statuses.isEmpty, let status = statuses[view.id], status.episode == alert.episode else { return }
+        view.silencedBy = status.silencedBy
+        // Alerts are named to readers by the first 16 digits, as everywhere in the API.
+        view.inhibitedBy = status.inhibitedBy.map { String($0.prefix(16)) }
+        view.mutedBy = status.mutedBy + status.maintainedBy
+        view.acknowledgement = status.acknowledgement.map {
+            ConsoleAcknowledgement(by: $0.by, comment: $0.comment, until: $0.until)
+        }
+    }
 }
 
 /// Makes the console's view of an alert.
@@ -26,8 +49,11 @@ struct AlertViewMaker: Sendable {
             startsAt: alert.firingSince ?? alert.pendingSince ?? alert.changedAt, updatedAt: alert.changedAt)
         view.endsAt = alert.resolvedAt
         view.generatorURL = current.pageAddress.map { "\($0)/alerts/\(view.id)" } ?? ""
-        let group = labels["alertname"].map { ["alertname": $0] } ?? [:]
-        view.groups = current.descriptions.receivers(of: stored).map { .init(receiver: $0, labels: group) }
+        if alert.rule == AlertSubject.pushedRule {
+            if alert.state == .firing { view.endsAt = alert.dueAt }
+            if let url = alert.columns["generator_url"]?.text { view.generatorURL = url }
+        }
+        view.groups = current.descriptions.groups(of: stored).map { .init(receiver: $0.receiver, labels: $0.labels) }
         holds.apply(to: &view, alert)
         return view
     }
@@ -38,6 +64,11 @@ struct AlertViewMaker: Sendable {
         view.title = item.title
         view.about = item.description
         view.facts = item.facts.map { ConsolePair($0.name, $0.value) }
+        if alert.rule == AlertSubject.pushedRule {
+            view.facts = alert.columns.sorted { $0.key < $1.key }.compactMap { name, column in
+                name.hasPrefix("annotations.") ? ConsolePair(String(name.dropFirst(12)), column.text) : nil
+            }
+        }
         view.links = item.links.map { ConsolePair($0.name, $0.value) }
     }
 
@@ -62,7 +93,7 @@ extension ConsoleSilence {
 
     /// The silence as alerting keeps it.
     /// - Throws: ``ConsoleFailure/invalid(_:)`` for a matcher or an expression that cannot be compiled.
-    func stored(source: Silence.Source, now: Timestamp) throws -> Silence {
+    func stored(source: Silence.Source, now: Timestamp) throws(ConsoleFailure) -> Silence {
         do throws(LabelMatcher.Problem) {
             var compiled: [LabelMatcher] = []
             for matcher in matchers {

@@ -15,24 +15,20 @@ struct ConsoleParts: Sendable {
     let access: ConsoleAccess
     let views: StoreViews
     let control: CommandControl
-    /// Signs acknowledge links.
-    let key: [UInt8]
     private let isListeningOnLoopback: Bool
 
     init(
-        configuration: RouterConfiguration, resolver: SecretResolver, rules: RuleSet, store: SQLiteStore,
+        configuration: RouterConfiguration, resolver: SecretResolver, rules: RuleSet, store: SQLiteStore, key: [UInt8],
         worker: Worker<AlertDecider>, dispatcher: Dispatcher, metrics: MetricsRegistry, clock: any WallClock,
         logger: Logger, onBound: @escaping @Sendable (_ port: Int) -> Void
     ) throws {
         let http = configuration.http
         let settings = try http.access(resolver)
         isListeningOnLoopback = settings.isListeningOnLoopback
-        var random = SystemRandomNumberGenerator()
-        key = try ConsoleKey.load(from: store, random: &random)
         access = ConsoleAccess(settings: settings, key: key, clock: clock, metrics: metrics)
         let current = ConsoleParts.current(rules: rules, configuration: configuration)
         views = StoreViews(store: store, current: current, metrics: metrics, clock: clock)
-        control = CommandControl(worker: worker)
+        control = CommandControl(worker: worker, clock: clock)
         server = ConsoleServer(
             configuration: ConsoleConfiguration(host: http.host, port: http.port), metrics: metrics,
             backend: ReadinessBackend(worker: worker, dispatcher: dispatcher),
@@ -49,10 +45,11 @@ struct ConsoleParts: Sendable {
 
     /// What the views take from rules and configuration.
     static func current(rules: RuleSet, configuration: RouterConfiguration) -> StoreViews.Current {
-        StoreViews.Current(
-            descriptions: AlertDescriptions(rules: rules, receivers: configuration.receiverDirectory),
+        let directory = configuration.receiverDirectory
+        return StoreViews.Current(
+            descriptions: AlertDescriptions(rules: rules, receivers: directory),
             profiles: configuration.receivers.compactMap(\.profile), defaultReceiver: configuration.defaultReceiver,
-            pageAddress: configuration.http.pageAddress)
+            fileSilences: directory.policy.silences, pageAddress: configuration.http.pageAddress)
     }
 
     /// Who may do what by a configuration that was read anew, for the place where the server listens already.

@@ -14,6 +14,8 @@ final class StoreViews: AlertingViews {
         var descriptions: AlertDescriptions
         var profiles: [ReceiverProfile]
         var defaultReceiver: String
+        /// Silences that stand in files; the others are in the store.
+        var fileSilences: [Silence]
         /// Without a slash at its end; nil where people do not reach the page.
         var pageAddress: String?
     }
@@ -100,7 +102,7 @@ final class StoreViews: AlertingViews {
         let maker = AlertViewMaker(current: current)
         return try await read { reader in
             try reader.alert(fingerprint: id.bytes).map { record in
-                maker.view(try StoredAlert(record: record), holds: try AlertHolds(reader: reader))
+                maker.view(try StoredAlert(record: record), holds: try AlertHolds(reader: reader, of: id))
             }
         }
     }
@@ -110,16 +112,17 @@ final class StoreViews: AlertingViews {
         return try await read { reader in
             try AlertDossier.find(id, in: reader).map { dossier in
                 ConsoleAlertLife(
-                    alert: maker.view(dossier.stored, holds: try AlertHolds(reader: reader)),
+                    alert: maker.view(dossier.stored, holds: try AlertHolds(reader: reader, of: id)),
                     entries: dossier.entries, isCut: dossier.isCut)
             }
         }
     }
 
     func silences() async throws -> [ConsoleSilence] {
-        try await read { reader in
-            var silences: [ConsoleSilence] = []
-            try reader.forEachState(kind: "alerting.silence") { record in
+        let files = current.fileSilences
+        return try await read { reader in
+            var silences = files.map { ConsoleSilence($0) }
+            try reader.forEachState(kind: StateChange.Kind.silence.rawValue) { record in
                 silences.append(ConsoleSilence(try Silence(bytes: record.bytes)))
             }
             return silences

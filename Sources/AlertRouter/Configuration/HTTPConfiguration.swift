@@ -16,6 +16,7 @@ struct HTTPConfiguration {
     var host = "127.0.0.1"
     var port = 9464
     var isEnabled = true
+    /// `external_url` of the configuration's root.
     var externalURL: ConfigText?
     var tokens: [Token] = []
     var isLoopbackReadFree = true
@@ -31,8 +32,6 @@ struct HTTPConfiguration {
         host = mapping.string("host", "Address to listen on.", default: "127.0.0.1")
         port = mapping.int("port", "Port to listen on; 0 takes a free one.", in: 0...65_535, default: 9464)
         isEnabled = mapping.bool("enabled", "Whether there is a server at all.", default: true)
-        externalURL = mapping.text(
-            "external_url", "Where people reach the page, such as https://alerts.example.com; links point there.")
         tokens = mapping.mappings("tokens", "Bearer tokens of persons and services.", Token.init)
         isLoopbackReadFree = mapping.bool(
             "loopback_without_token", "Whether this machine may read without a token; only where 'host' is loopback.",
@@ -49,15 +48,21 @@ struct HTTPConfiguration {
                 at: "host",
                 help: host.contains(":") ? "the port goes into 'port', a scheme nowhere" : nil)
         }
-        if let url = externalURL, !HTTPConfiguration.isAddress(url.value) {
-            mapping.report(
-                ProgramCode.address, "'external_url' must be http:// or https:// with a host; found '\(url.value)'",
-                at: "external_url")
-        }
         var seen: Set<String> = []
         for token in tokens where !token.name.isEmpty && !seen.insert(token.name).inserted {
             mapping.report(ProgramCode.outOfRange, "two tokens are named '\(token.name)'", at: "tokens")
         }
+    }
+
+    /// Where people reach the page.
+    static func externalURL(_ mapping: MappingReader) -> ConfigText? {
+        let url = mapping.text(
+            "external_url", "Where people reach the page, such as https://alerts.example.com; links point there.")
+        guard let url, !mapping.isDescribing, !isAddress(url.value) else { return url }
+        mapping.report(
+            ProgramCode.address, "'external_url' must be http:// or https:// with a host; found '\(url.value)'",
+            at: "external_url")
+        return nil
     }
 
     private static func isAddress(_ text: String) -> Bool {

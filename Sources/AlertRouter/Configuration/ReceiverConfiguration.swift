@@ -99,4 +99,11 @@ extension RouterConfiguration {
         }
         return directory
     }
+
+    /// The receivers with the links that their messages carry.
+    func receiverDirectory(linkKey key: [UInt8]) -> ReceiverDirectory {
+        var directory = receiverDirectory
+        if http.isEnabled { directory.links = http.pageAddress.map { MessageLinks(pageAddress: $0, key: key) } }
+        return directory
+    }
 }

@@ -84,6 +84,7 @@ struct RouterConfiguration {
         }
         http =
             mapping.mapping("http", "The API, the page, metrics and health.", HTTPConfiguration.init) ?? .standard
+        http.externalURL = HTTPConfiguration.externalURL(mapping)
         logging =
             mapping.mapping("log", "What is logged and how.", Logging.init) ?? Logging(format: .text, level: .info)
         checkNames(mapping)

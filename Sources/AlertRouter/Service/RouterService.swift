@@ -36,6 +36,8 @@ final class RouterService: Sendable {
     let store: SQLiteStore
     let worker: Worker<AlertDecider>
     let dispatcher: Dispatcher
+    /// Signs links in messages, sessions and forms.
+    private let linkKey: [UInt8]
     private let consumer: KafkaConsumer
     private let transport: HTTPTransport
     private let destinations: DestinationFactory
@@ -65,6 +67,7 @@ final class RouterService: Sendable {
         store = try SQLiteStore(
             StoreOptions(location: loaded.storeLocation, limits: .standard, now: clock.now(), metrics: metrics),
             lock: lock)
+        linkKey = try ConsoleKey.load(from: store)
         let transport = try HTTPTransport(configuration: HTTPTransportConfiguration.standard, clock: clock)
         self.transport = transport
         destinations = DestinationFactory(transport: transport, clock: clock)
@@ -79,7 +82,7 @@ final class RouterService: Sendable {
             configuration: try KafkaSettings.configuration(
                 loaded, tokens: try TokenSources.make(loaded, transport: transport, clock: clock)),
             topics: configuration.kafka.topics, metrics: metrics, logger: logger)
-        var directory = configuration.receiverDirectory
+        var directory = configuration.receiverDirectory(linkKey: linkKey)
         directory.policy.silences = loaded.policy?.silences ?? []
         let decisionMetrics = AlertWorkerMetrics(registry: metrics)
         let rulesNow = CurrentRules(rules: rules, receivers: directory)
@@ -104,8 +107,9 @@ final class RouterService: Sendable {
         console =
             configuration.http.isEnabled
             ? try ConsoleParts(
-                configuration: configuration, resolver: loaded.resolver, rules: rules, store: store, worker: worker,
-                dispatcher: dispatcher, metrics: metrics, clock: clock, logger: logger, onBound: onBound)
+                configuration: configuration, resolver: loaded.resolver, rules: rules, store: store, key: linkKey,
+                worker: worker, dispatcher: dispatcher, metrics: metrics, clock: clock, logger: logger,
+                onBound: onBound)
             : nil
         heartbeat = try configuration.heartbeat.map { heartbeat in
             let url = try HTTPURL(try heartbeat.url.resolve(loaded.resolver).reveal())
@@ -230,7 +234,7 @@ final class RouterService: Sendable {
             let fresh = try destinations.make(loaded)
             // Where it listens is not changed by a reload; who may do what is.
             let access = try console?.settings(of: configuration.http, loaded.resolver)
-            var directory = configuration.receiverDirectory
+            var directory = configuration.receiverDirectory(linkKey: linkKey)
             directory.policy.silences = loaded.policy?.silences ?? []
             let before = rulesNow.current
             // Rows of a new receiver come with the reload: delivery knows it before, else they would be given up.

@@ -27,7 +27,7 @@ struct ServiceCommands {
         guard let id = request["id"]?.stringValue.flatMap(Fingerprint.init(hex:)) else {
             return .object(["error": .string("an alert's id has 64 hexadecimal digits")])
         }
-        let control = CommandControl(worker: service.worker)
+        let control = CommandControl(worker: service.worker, clock: service.clock)
         let actor = ConsoleActor(name: request["by"]?.stringValue ?? "unknown", from: "command line")
         do throws(ConsoleFailure) {
             if isTakenBack {
