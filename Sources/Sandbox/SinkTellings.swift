@@ -6,12 +6,18 @@ public struct SinkTelling: Hashable, Sendable {
     public var incident: String
     /// The word that a person reads first: `WARNING`, `RESOLVED`, `EVENT · ERROR`.
     public var state: String
+    /// It says itself that it was told before and is still open.
+    public var isReminder: Bool
 
     /// Names an incident and its state.
-    public init(incident: String, state: String) {
+    public init(incident: String, state: String, isReminder: Bool = false) {
         self.incident = incident
         self.state = state
+        self.isReminder = isReminder
     }
+
+    /// What a reminder says, as a line of its own.
+    static let reminders: Set<String> = ["still open", "weiterhin offen"]
 
     /// Nothing but a repetition can follow for this incident.
     var isEnd: Bool { ["RESOLVED", "BEHOBEN"].contains(state) }
@@ -45,6 +51,7 @@ public struct SinkTellings: Sendable {
         for telling in tellings {
             let subject = Subject(receiver: receiver, incident: telling.incident)
             var course = courses[subject] ?? Course()
+            if telling.isReminder { continue }
             if course.states.last == telling.state || course.isOver && course.states.contains(telling.state) {
                 repetitions.append("\(receiver): \(telling.incident) \(telling.state)")
             }
@@ -72,7 +79,10 @@ extension TeamsSinkCard {
             guard let id = element["id"]?.stringValue else { return nil }
             let run = firstRun(element)
             let word = run?["color"] == nil ? head : run?["text"]?.stringValue ?? head
-            return SinkTelling(incident: id, state: word.trimmingBlanks)
+            let isReminder = (element["items"]?.elements ?? []).contains { line in
+                line["inlines"]?[0]?["text"]?.stringValue.map(SinkTelling.reminders.contains) ?? false
+            }
+            return SinkTelling(incident: id, state: word.trimmingBlanks, isReminder: isReminder)
         }
     }
 }
@@ -83,13 +93,19 @@ extension SMTPSandboxMessage {
         var threads = (header("References") ?? "").split(separator: " ").map(String.init)
         let lines = (text ?? "").split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         // Each section begins with '[WARNING] title'; nothing else stands at the beginning of a line in brackets.
-        let words = lines.compactMap { line -> String? in
-            guard line.first == "[", let end = line.firstIndex(of: "]") else { return nil }
-            return String(line[line.index(after: line.startIndex)..<end])
+        var sections: [(word: String, isReminder: Bool)] = []
+        for line in lines {
+            if line.first == "[", let end = line.firstIndex(of: "]") {
+                sections.append((String(line[line.index(after: line.startIndex)..<end]), false))
+            } else if line.hasPrefix("! "), SinkTelling.reminders.contains(String(line.dropFirst(2))),
+                !sections.isEmpty
+            {
+                sections[sections.count - 1].isReminder = true
+            }
         }
         // A mail about several incidents names their group first.
-        if words.count > 1 { threads = Array(threads.dropFirst()) }
-        return zip(threads, words).map { SinkTelling(incident: $0, state: $1) }
+        if sections.count > 1 { threads = Array(threads.dropFirst()) }
+        return zip(threads, sections).map { SinkTelling(incident: $0, state: $1.word, isReminder: $1.isReminder) }
     }
 }
 

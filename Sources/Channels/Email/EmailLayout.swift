@@ -94,6 +94,7 @@ struct EmailLayout {
     /// What qualifies an item: overdue, last value unknown, its text not rendered.
     func remarks(of item: Notification.Item) -> [String] {
         var remarks: [String] = []
+        if item.isToldBefore { remarks.append(phrases.stillOpen) }
         if item.isOverdue { remarks.append(phrases.overdue) }
         if item.isLastValueUnknown { remarks.append(phrases.lastValueUnknown) }
         if let problem = item.templateProblem {

@@ -21,6 +21,7 @@ struct EmailPhrases {
     var templateProblem: String
     var meantFor: String
     var wasLevel: String
+    var stillOpen: String
     var footer: String
     var severities: [String]
     var firingWord: String
@@ -37,7 +38,7 @@ struct EmailPhrases {
         overdue: "already overdue when first seen",
         lastValueUnknown: "the last value was unknown when this alert fired",
         templateProblem: "The rule's text could not be rendered", meantFor: "This message was meant for",
-        wasLevel: "was", footer: "Sent by AlertRouter", severities: ["info", "warning", "error", "critical"],
+        wasLevel: "was", stillOpen: "still open", footer: "Sent by AlertRouter", severities: ["info", "warning", "error", "critical"],
         firingWord: "firing", resolvedWord: "resolved", eventWord: "event")
 
     static let german = EmailPhrases(
@@ -46,7 +47,7 @@ struct EmailPhrases {
         state: "Zustand", alert: "Alarm", overdue: "beim ersten Sehen schon überfällig",
         lastValueUnknown: "der letzte Wert war unbekannt, als dieser Alarm auslöste",
         templateProblem: "Der Text der Regel konnte nicht erstellt werden",
-        meantFor: "Diese Nachricht war bestimmt für", wasLevel: "vorher", footer: "Gesendet von AlertRouter",
+        meantFor: "Diese Nachricht war bestimmt für", wasLevel: "vorher", stillOpen: "weiterhin offen", footer: "Gesendet von AlertRouter",
         severities: ["Information", "Warnung", "Fehler", "kritisch"], firingWord: "aktiv", resolvedWord: "behoben",
         eventWord: "Ereignis")
 

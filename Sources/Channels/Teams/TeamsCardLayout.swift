@@ -137,6 +137,7 @@ struct TeamsCardLayout {
         if item.state == .firing, let previous = item.previousSeverity {
             notes.append("\(phrases.was) \(phrases.name(of: previous))")
         }
+        if item.isToldBefore { notes.append(phrases.stillOpen) }
         if item.isOverdue { notes.append(phrases.overdue) }
         if item.isLastValueUnknown { notes.append(phrases.lastValueUnknown) }
         if let problem = item.templateProblem {

@@ -13,6 +13,7 @@ struct TeamsPhrases {
     var lastValueUnknown: String
     var templateProblem: String
     var was: String
+    var stillOpen: String
     private let isGerman: Bool
 
     static func of(locale: String) -> TeamsPhrases {
@@ -23,13 +24,13 @@ struct TeamsPhrases {
         severities: ["INFO", "WARNING", "ERROR", "CRITICAL"], resolved: "RESOLVED", event: "EVENT", key: "Key",
         rule: "Rule", owner: "Owner", overdue: "already overdue when first seen",
         lastValueUnknown: "the last value was unknown", templateProblem: "the rule's text could not be rendered",
-        was: "was", isGerman: false)
+        was: "was", stillOpen: "still open", isGerman: false)
 
     static let german = TeamsPhrases(
         severities: ["INFORMATION", "WARNUNG", "FEHLER", "KRITISCH"], resolved: "BEHOBEN", event: "EREIGNIS",
         key: "Schlüssel", rule: "Regel", owner: "Zuständig", overdue: "beim ersten Sehen schon überfällig",
         lastValueUnknown: "der letzte Wert war unbekannt",
-        templateProblem: "der Text der Regel konnte nicht erstellt werden", was: "vorher", isGerman: true)
+        templateProblem: "der Text der Regel konnte nicht erstellt werden", was: "vorher", stillOpen: "weiterhin offen", isGerman: true)
 
     func name(of severity: Severity) -> String { severities[Int(severity.rawValue)] }
 
