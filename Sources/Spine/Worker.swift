@@ -266,7 +266,7 @@ public final class Worker<D: Decider>: Sendable {
             let isWall = configuration.clockMode == .wall
             let look = isWall && timer > now ? timer : now.adding(.milliseconds(250))
             // A timer that is due runs with this round's tick; under `clock: data` only rows make it due.
-            if isWall || timer <= state.routerClock(now: now) { wake = min(wake ?? look, look) }
+            if isWall || timer <= state.routerClock(now: now) { wake = min(wake, look) }
         }
         if state.clocks.indices.contains(where: { state.memory.waitingCount(table: $0) > 0 }) {
             // A half waits two seconds for the other at least; looking four times in that time is near enough.
