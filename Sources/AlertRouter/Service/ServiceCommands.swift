@@ -44,7 +44,7 @@ struct ServiceCommands {
     }
 
     private func silence(_ request: JSON) async throws -> JSON {
-        let control = CommandControl(worker: service.worker)
+        let control = CommandControl(worker: service.worker, clock: service.clock)
         let actor = ConsoleActor(name: request["by"]?.stringValue ?? "unknown", from: "command line")
         do throws(ConsoleFailure) {
             guard request["command"]?.stringValue == SilenceRequest.putName else {
