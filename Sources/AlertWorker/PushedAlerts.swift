@@ -133,7 +133,8 @@ struct PushedAlerts: Sendable {
         alert.dueAt = end
         nextEnd = min(nextEnd ?? end, end)
         if let known {
-            let isMoved = abs(end.milliseconds(since: known.writtenEnd))
+            let isMoved =
+                abs(end.milliseconds(since: known.writtenEnd))
                 >= PushedAlerts.writeInterval.wholeMilliseconds
             let isWritten = isMoved || alert.columns != known.alert.columns
             entries[fingerprint] = Entry(alert: alert, endsAt: end, writtenEnd: isWritten ? end : known.writtenEnd)

@@ -274,7 +274,8 @@ extension Notification.Item {
             "title": .string(title), "key": .string(keyDisplay), "labels": pairs(labels), "facts": pairs(facts),
             "links": pairs(links), "fired_at": time(firedAt), "resolved_at": time(resolvedAt),
             "fired_text": .optional(firedText), "resolved_text": .optional(resolvedText), "reason": .string(reason),
-            "told_before": .bool(isToldBefore), "overdue": .bool(isOverdue), "last_value_unknown": .bool(isLastValueUnknown),
+            "told_before": .bool(isToldBefore), "overdue": .bool(isOverdue),
+            "last_value_unknown": .bool(isLastValueUnknown),
             "template_problem": .optional(templateProblem),
         ])
     }

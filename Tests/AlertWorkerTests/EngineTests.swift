@@ -86,7 +86,9 @@ import Testing
         }
     }
 
-    @Test func `a pushed alert fires, lasts while it is pushed, ends in time, and not at once after a start`() async throws {
+    @Test func `a pushed alert fires, lasts while it is pushed, ends in time, and not at once after a start`()
+        async throws
+    {
         let world = try world()
         let alert = PushedAlert(
             labels: ["alertname": "Down", "severity": "critical"], annotations: ["summary": "It is down"],

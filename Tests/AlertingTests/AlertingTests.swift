@@ -14,7 +14,8 @@ import Testing
         item.previousSeverity = .warning
         item.templateProblem = "after.x is null"
         return Notification(
-            receiver: "teams", recipient: nil, reason: .allResolved, groupKey: "r", createdAt: Timestamp(milliseconds: 9),
+            receiver: "teams", recipient: nil, reason: .allResolved, groupKey: "r",
+            createdAt: Timestamp(milliseconds: 9),
             openCount: 3, locale: "de_DE", timeZone: "Europe/Berlin", items: [item], omittedCount: 2)
     }
 

@@ -111,18 +111,27 @@ final class RouterService: Sendable {
                 worker: worker, dispatcher: dispatcher, metrics: metrics, clock: clock, logger: logger,
                 onBound: onBound)
             : nil
-        heartbeat = try configuration.heartbeat.map { heartbeat in
-            let url = try HTTPURL(try heartbeat.url.resolve(loaded.resolver).reveal())
-            return HeartbeatSender(
-                every: heartbeat.every, clock: clock, metrics: metrics, isConsuming: { worker.obstacles().isEmpty },
-                isDelivering: { dispatcher.isDelivering },
-                send: { deadline in
-                    let result = await transport.send(
-                        HTTPRequest(method: "GET", url: url, headers: [], body: []), deadline: deadline)
-                    if case .response(let response) = result { return (200..<300).contains(response.status) }
-                    return false
-                })
-        }
+        heartbeat = try RouterService.heartbeat(
+            configuration, loaded.resolver, transport, clock, metrics, isConsuming: { worker.obstacles().isEmpty },
+            isDelivering: { dispatcher.isDelivering })
+    }
+
+    private static func heartbeat(
+        _ configuration: RouterConfiguration, _ resolver: SecretResolver, _ transport: HTTPTransport,
+        _ clock: any WallClock, _ metrics: MetricsRegistry, isConsuming: @escaping @Sendable () -> Bool,
+        isDelivering: @escaping @Sendable () -> Bool
+    ) throws -> HeartbeatSender? {
+        guard let heartbeat = configuration.heartbeat else { return nil }
+        let url = try HTTPURL(try heartbeat.url.resolve(resolver).reveal())
+        return HeartbeatSender(
+            every: heartbeat.every, clock: clock, metrics: metrics, isConsuming: isConsuming,
+            isDelivering: isDelivering,
+            send: { deadline in
+                let result = await transport.send(
+                    HTTPRequest(method: "GET", url: url, headers: [], body: []), deadline: deadline)
+                if case .response(let response) = result { return (200..<300).contains(response.status) }
+                return false
+            })
     }
 
     private let rulesNow: CurrentRules

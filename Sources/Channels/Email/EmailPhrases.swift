@@ -38,7 +38,8 @@ struct EmailPhrases {
         overdue: "already overdue when first seen",
         lastValueUnknown: "the last value was unknown when this alert fired",
         templateProblem: "The rule's text could not be rendered", meantFor: "This message was meant for",
-        wasLevel: "was", stillOpen: "still open", footer: "Sent by AlertRouter", severities: ["info", "warning", "error", "critical"],
+        wasLevel: "was", stillOpen: "still open", footer: "Sent by AlertRouter",
+        severities: ["info", "warning", "error", "critical"],
         firingWord: "firing", resolvedWord: "resolved", eventWord: "event")
 
     static let german = EmailPhrases(
@@ -47,7 +48,8 @@ struct EmailPhrases {
         state: "Zustand", alert: "Alarm", overdue: "beim ersten Sehen schon überfällig",
         lastValueUnknown: "der letzte Wert war unbekannt, als dieser Alarm auslöste",
         templateProblem: "Der Text der Regel konnte nicht erstellt werden",
-        meantFor: "Diese Nachricht war bestimmt für", wasLevel: "vorher", stillOpen: "weiterhin offen", footer: "Gesendet von AlertRouter",
+        meantFor: "Diese Nachricht war bestimmt für", wasLevel: "vorher", stillOpen: "weiterhin offen",
+        footer: "Gesendet von AlertRouter",
         severities: ["Information", "Warnung", "Fehler", "kritisch"], firingWord: "aktiv", resolvedWord: "behoben",
         eventWord: "Ereignis")
 

@@ -30,7 +30,8 @@ struct TeamsPhrases {
         severities: ["INFORMATION", "WARNUNG", "FEHLER", "KRITISCH"], resolved: "BEHOBEN", event: "EREIGNIS",
         key: "Schlüssel", rule: "Regel", owner: "Zuständig", overdue: "beim ersten Sehen schon überfällig",
         lastValueUnknown: "der letzte Wert war unbekannt",
-        templateProblem: "der Text der Regel konnte nicht erstellt werden", was: "vorher", stillOpen: "weiterhin offen", isGerman: true)
+        templateProblem: "der Text der Regel konnte nicht erstellt werden", was: "vorher", stillOpen: "weiterhin offen",
+        isGerman: true)
 
     func name(of severity: Severity) -> String { severities[Int(severity.rawValue)] }
 

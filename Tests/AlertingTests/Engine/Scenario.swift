@@ -228,7 +228,8 @@ final class Scenario {
         try engine.load(
             open: pool.alerts.values.sorted { $0.fingerprint < $1.fingerprint }.map {
                 ($0, memberships[$0.fingerprint] ?? .none)
-            }, states: states.values.sorted { ($0.0.rawValue, $0.1) < ($1.0.rawValue, $1.1) }.map {
+            },
+            states: states.values.sorted { ($0.0.rawValue, $0.1) < ($1.0.rawValue, $1.1) }.map {
                 AlertingEngine.StoredState(kind: $0.0, key: $0.1, bytes: $0.2)
             }, alerts: pool)
         take(engine.advance(to: now, alerts: pool))

@@ -91,7 +91,8 @@ import Testing
         return Scenario({ $0.digest = settings })
     }
 
-    @Test func `a digest tells each recipient by schedule what is open, new and over, and nothing when there is nothing`()
+    @Test
+    func `a digest tells each recipient by schedule what is open, new and over, and nothing when there is nothing`()
         throws
     {
         let world = try ScheduleTests.digest()
