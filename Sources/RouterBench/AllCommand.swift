@@ -11,7 +11,8 @@ struct AllCommand: AsyncParsableCommand {
         let commands: [any AsyncParsableCommand] = [
             try ThroughputCommand.parse([]), try RSSCommand.parse(program), try LatencyCommand.parse(program),
             try SMTPCommand.parse([]), try StartCommand.parse(program), try RestartCommand.parse(program),
-            try CELCommand.parse([]),
+            try CELCommand.parse([]), try PushedCommand.parse(program), try OpenAlertsCommand.parse(program),
+            try ReloadCommand.parse(program),
         ]
         var failureCount = 0
         for var command in commands {

@@ -149,9 +149,26 @@ final class ChildProcess: Sendable {
     }
 
     /// Resident memory now, in MB (10^6 bytes); nil when it has ended.
-    var residentMegabytes: Double? {
+    var residentMegabytes: Double? { megabytes("VmRSS:") }
+
+    /// The most memory that was ever resident, in MB (10^6 bytes); nil when it has ended.
+    var peakMegabytes: Double? { megabytes("VmHWM:") }
+
+    /// Processor time used so far, of all threads, in seconds; nil when it has ended.
+    var processorSeconds: Double? {
+        guard let text = try? String(contentsOfFile: "/proc/\(processId)/stat", encoding: .utf8),
+            let end = text.lastIndex(of: ")")
+        else { return nil }
+        let fields = text[text.index(after: end)...].split(separator: " ")
+        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    func hangUp() { if isRunning { _ = Glibc.kill(processId, SIGHUP) } }
+
+    private func megabytes(_ name: String) -> Double? {
         guard let text = try? String(contentsOfFile: "/proc/\(processId)/status", encoding: .utf8),
-            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
             let kilobytes = Double(line.split(whereSeparator: \.isWhitespace)[1])
         else { return nil }
         return kilobytes * 1024 / 1_000_000

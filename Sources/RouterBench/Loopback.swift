@@ -28,7 +28,7 @@ enum Loopback {
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { socketAddress in
-                bind(listener, socketAddress, length) == 0 && Glibc.listen(listener, 64) == 0
+                bind(listener, socketAddress, length) == 0 && Glibc.listen(listener, 1024) == 0
                     && getsockname(listener, socketAddress, &length) == 0
             }
         }

@@ -7,6 +7,14 @@ final class MarkSink: Sendable {
         var requestCount = 0
         /// When a mark was first seen in a request, in microseconds.
         var marks: [String: Int64] = [:]
+        /// How many requests told of a mark as firing and as resolved.
+        var tellings: [String: Tellings] = [:]
+    }
+
+    /// Requests that told of one mark.
+    struct Tellings {
+        var firing = 0
+        var resolved = 0
     }
 
     let port: UInt16
@@ -14,6 +22,7 @@ final class MarkSink: Sendable {
     private let state = Mutex(State())
     /// Marks are texts such as `mark-17-` in the body of a request.
     private static let prefix = Array("mark-".utf8)
+    private static let resolved = Array("\"status\":\"resolved\"".utf8)
 
     init() throws {
         (listener, port) = try Loopback.listen()
@@ -29,6 +38,8 @@ final class MarkSink: Sendable {
     var url: String { "http://127.0.0.1:\(port)/workflows/bench" }
     var requestCount: Int { state.withLock { $0.requestCount } }
     var marks: [String: Int64] { state.withLock { $0.marks } }
+    var markCount: Int { state.withLock { $0.marks.count } }
+    var tellings: [String: Tellings] { state.withLock { $0.tellings } }
 
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
@@ -52,7 +63,7 @@ final class MarkSink: Sendable {
     }
 
     /// Bytes of the head, and of the whole request; nil before the head is complete.
-    private static func length(of buffer: [UInt8]) -> (head: Int, total: Int)? {
+    static func length(of buffer: [UInt8]) -> (head: Int, total: Int)? {
         let end = Array("\r\n\r\n".utf8)
         guard buffer.count >= 4 else { return nil }
         var position = 0
@@ -66,22 +77,30 @@ final class MarkSink: Sendable {
 
     private func note(_ body: ArraySlice<UInt8>) {
         let now = Loopback.microseconds()
-        var found: [String] = []
+        var found: Set<String> = []
         var index = body.startIndex
         let prefix = MarkSink.prefix
         while index + prefix.count < body.endIndex {
             if body[index] == prefix[0], body[index..<index + prefix.count].elementsEqual(prefix) {
                 var end = index + prefix.count
                 while end < body.endIndex, (48...57).contains(body[end]) { end += 1 }
-                found.append(String(decoding: body[index..<end], as: UTF8.self))
+                found.insert(String(decoding: body[index..<end], as: UTF8.self))
                 index = end
             } else {
                 index += 1
             }
         }
+        let isResolved = body.firstRange(of: MarkSink.resolved) != nil
         state.withLock { state in
             state.requestCount += 1
-            for mark in found where state.marks[mark] == nil { state.marks[mark] = now }
+            for mark in found {
+                if state.marks[mark] == nil { state.marks[mark] = now }
+                if isResolved {
+                    state.tellings[mark, default: Tellings()].resolved += 1
+                } else {
+                    state.tellings[mark, default: Tellings()].firing += 1
+                }
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ struct RouterBench: AsyncParsableCommand {
         subcommands: [
             AllCommand.self, ThroughputCommand.self, RSSCommand.self, LatencyCommand.self, SMTPCommand.self,
             StartCommand.self, RestartCommand.self, CELCommand.self, CalendarsCommand.self, BrokerCommand.self,
-            BareCommand.self,
+            BareCommand.self, PushedCommand.self, PushSinkCommand.self, OpenAlertsCommand.self, ReloadCommand.self,
             RouterLoopCommand.self, CrashCommand.self, BadInputCommand.self, BadInputLoopCommand.self,
         ])
 }

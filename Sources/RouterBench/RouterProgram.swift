@@ -59,6 +59,43 @@ struct RouterProgram {
         try text.write(toFile: folder + "/alert-router.yaml", atomically: true, encoding: .utf8)
     }
 
+    /// Writes the configuration for alerts that go to a webhook at once, each by itself, and are pushed from this
+    /// machine.
+    ///
+    /// - Parameter routes: further lines of the configuration.
+    func configureForPushes(bootstrap: String, topics: [String], groupBy: String, wait: String, routes: String) throws {
+        let text = """
+            store: state
+            rules: rules
+            start: earliest
+            kafka:
+              brokers: ["\(bootstrap)"]
+              group: bench
+              topics: [\(topics.joined(separator: ", "))]
+            receivers:
+              - name: sink
+                channel: webhook
+                url: ${env:BENCH_SINK_URL}
+                format: alertmanager
+                messages_per_second: 0
+                connections: 8
+            default_receiver: sink
+            operator: sink
+            route_defaults:
+              group_by: \(groupBy)
+              group_wait: \(wait)
+              critical_wait: \(wait)
+            \(routes)
+            http:
+              port: \(metricsPort)
+              loopback_writes_without_token: true
+            log:
+              level: notice
+
+            """
+        try text.write(toFile: folder + "/alert-router.yaml", atomically: true, encoding: .utf8)
+    }
+
     /// Starts it; its log goes to a file in the folder.
     func start(_ flags: [String] = []) throws -> ChildProcess {
         try ChildProcess(
