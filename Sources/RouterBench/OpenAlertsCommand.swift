@@ -21,7 +21,8 @@ struct OpenAlertsCommand: AsyncParsableCommand {
             sinkURL: sink.url)
         defer { router.remove() }
         try router.configureForPushes(
-            bootstrap: broker.bootstrap, topics: [UnitStream.topic], groupBy: "rule", wait: "1d", routes: "")
+            bootstrap: broker.bootstrap, topics: [UnitStream.topic], groupBy: "rule", wait: "1d", interval: "1d",
+            routes: "")
         let process = try router.start()
         defer {
             process.terminate()

@@ -69,7 +69,8 @@ struct PushedCommand: AsyncParsableCommand {
             sinkURL: "http://127.0.0.1:\(port)/hook")
         defer { router.remove() }
         try router.configureForPushes(
-            bootstrap: broker.bootstrap, topics: [UnitStream.topic], groupBy: "each", wait: "0s", routes: "")
+            bootstrap: broker.bootstrap, topics: [UnitStream.topic], groupBy: "each", wait: "0s", interval: "5m",
+            routes: "")
         let process = try router.start()
         defer {
             process.terminate()

@@ -56,7 +56,8 @@ struct ReloadCommand: AsyncParsableCommand {
         try UnitStream.rules(quietCount: 3 + version % 3, alertsMax: 100_000)
             .write(toFile: router.folder + "/rules/bench.yaml", atomically: true, encoding: .utf8)
         try router.configureForPushes(
-            bootstrap: broker.bootstrap, topics: [UnitStream.topic], groupBy: "each", wait: "0s", routes: routes)
+            bootstrap: broker.bootstrap, topics: [UnitStream.topic], groupBy: "each", wait: "0s", interval: "1s",
+            routes: routes)
     }
 
     /// Begins alerts, and ends each two seconds later; how many.

@@ -63,7 +63,9 @@ struct RouterProgram {
     /// machine.
     ///
     /// - Parameter routes: further lines of the configuration.
-    func configureForPushes(bootstrap: String, topics: [String], groupBy: String, wait: String, routes: String) throws {
+    func configureForPushes(
+        bootstrap: String, topics: [String], groupBy: String, wait: String, interval: String, routes: String
+    ) throws {
         let text = """
             store: state
             rules: rules
@@ -85,6 +87,7 @@ struct RouterProgram {
               group_by: \(groupBy)
               group_wait: \(wait)
               critical_wait: \(wait)
+              group_interval: \(interval)
             \(routes)
             http:
               port: \(metricsPort)
