@@ -13,6 +13,8 @@ public enum MessageCoalescing {
         // What may have been taken goes out again as it is, alone.
         let certain = waiting.prefix { $0.ambiguousCount == 0 }
         guard let last = certain.last else { return .oldest(of: waiting) }
+        // A row of one alert says one thing: there is nothing to join, and no need to read it.
+        if certain.count == 1, IncidentKey(last.incidentKey) != nil { return .oldest(of: waiting) }
         var notifications: [Notification] = []
         for row in certain {
             guard let notification = try? Notification(bytes: row.payload) else { break }

@@ -53,7 +53,7 @@ public final class Dispatcher: Sendable {
     /// How long an outcome waits for others to be recorded with, while the rows taken ahead last.
     static let groupMilliseconds: Int64 = 5
     /// So many outcomes are recorded at once.
-    static let groupMax = 32
+    static let groupMax = 64
 
     /// Makes a dispatcher; ``run()`` starts it.
     ///

@@ -126,9 +126,25 @@ struct WebhookAlertmanagerBody {
             let isRule = !notification.items.isEmpty && notification.items.allSatisfy { $0.rule == key }
             return isRule ? common.filter { $0.key == "alertname" } : [:]
         }
+        let bytes = Array(key.utf8)
         return common.filter { name, value in
-            let pair = "\(name)=\(JSON.string(value))"
-            return key.hasPrefix("{\(pair)") || key.contains(", \(pair)")
+            let pair = Array("\(name)=\(JSON.string(value))".utf8)
+            return WebhookAlertmanagerBody.holds(bytes, pair)
+        }
+    }
+
+    /// Whether a group's key names a pair: at its begin, or after a comma.
+    private static func holds(_ key: [UInt8], _ pair: [UInt8]) -> Bool {
+        key.withUnsafeBufferPointer { key in
+            guard key.count > pair.count else { return false }
+            for start in 1...(key.count - pair.count) where key[start] == pair[0] {
+                let isFirst = start == 1
+                let isBehindComma =
+                    start > 2 && key[start - 1] == UInt8(ascii: " ") && key[start - 2] == UInt8(ascii: ",")
+                guard isFirst || isBehindComma else { continue }
+                if key[start..<(start + pair.count)].elementsEqual(pair) { return true }
+            }
+            return false
         }
     }
 }

@@ -32,6 +32,9 @@ public struct WebhookReceiverConfiguration: Sendable {
     /// Most headers of one receiver.
     public static let headersMax = 20
 
+    /// Rows taken ahead for each connection where no limit holds them back.
+    static let aheadMax = 32
+
     /// Decodes the mapping of one receiver; what is wrong is reported to the mapping's reader.
     ///
     /// - Parameter name: the receiver's name.
@@ -83,7 +86,6 @@ public struct WebhookReceiverConfiguration: Sendable {
             policy.windows.append(RateWindow(count: perDay, duration: .seconds(86_400)))
         }
         policy.concurrency = mapping.int("connections", "Most requests at a time.", in: 1...8, default: 4)
-        policy.claimBatch = policy.concurrency
         policy.attemptTimeout = mapping.duration("timeout", "The longest a request takes.", default: .seconds(30))
         policy.ageLimit = mapping.duration(
             "give_up_after", "A message tried for longer becomes a dead letter.", default: .seconds(86_400))
@@ -91,6 +93,10 @@ public struct WebhookReceiverConfiguration: Sendable {
             "merge_above", "With more waiting messages than this they become one.", in: 1...10_000)
         policy.onAmbiguous = mapping.choice(
             "on_ambiguous", "After a lost answer: send again, or hold for a person.", default: AmbiguousPolicy.resend)
+        // Without limits the store's commits decide how fast messages go: rows are taken ahead, to record many at once.
+        let isUnlimited = policy.pace == nil && policy.windows.isEmpty && policy.mergeAbove == nil
+        let takesAhead = isUnlimited && policy.onAmbiguous == .resend
+        policy.claimBatch = policy.concurrency * (takesAhead ? WebhookReceiverConfiguration.aheadMax : 1)
         return policy
     }
 }
