@@ -22,6 +22,12 @@ enum SQL {
         settled_at, reason, superseded_by, provider_id, recipient, payload, body
         """
     static let outboxRow = "SELECT \(outboxColumns) FROM outbox WHERE id = ?"
+    /// The row without its message, for what only changes its state.
+    static let outboxHead = """
+        SELECT id, receiver, lane, kind, incident_key, rule, severity, priority, created_at, not_before, state,
+        idempotency_key, attempt_count, first_attempt_at, waited_ms, lease_run, lease_until, ambiguous_count,
+        settled_at, reason, superseded_by, provider_id, recipient, NULL, NULL FROM outbox WHERE id = ?
+        """
     static let waitingRows = """
         SELECT \(outboxColumns) FROM outbox WHERE receiver = ? AND lane = ? AND state = 0 ORDER BY id LIMIT ?
         """
@@ -46,7 +52,9 @@ enum SQL {
         SELECT min(due_at) FROM lanes WHERE receiver = ? AND priority = ? AND is_leased = 0 AND waiting_count > 0
         """
     static let laneSummary = """
-        SELECT count(*), min(not_before), min(priority) FROM outbox WHERE receiver = ? AND lane = ? AND state = 0
+        SELECT count(*), min(not_before), min(priority),
+          EXISTS (SELECT 1 FROM outbox WHERE receiver = ?1 AND lane = ?2 AND state = 1)
+        FROM outbox WHERE receiver = ?1 AND lane = ?2 AND state = 0
         """
     static let limiterSlots = """
         SELECT id, destination, recipient, taken_at, answered_at, run FROM limiter_slots

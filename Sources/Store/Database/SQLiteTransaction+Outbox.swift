@@ -46,7 +46,16 @@ extension SQLiteTransaction {
                 lease.at.milliseconds, id,
             ])
         markStale(row)
-        return try existing(id)
+        // As the statement left it; reading it back would read its texts once more.
+        var leased = row
+        leased.state = .leased
+        leased.leaseRun = lease.run
+        leased.leaseUntil = lease.until
+        leased.payload = lease.payload ?? row.payload
+        leased.body = lease.body ?? row.body
+        leased.waitedMilliseconds += lease.waitedMilliseconds
+        leased.firstAttemptAt = row.firstAttemptAt ?? lease.at
+        return leased
     }
 
     func setBody(id: Int64, body: [UInt8]) throws {
@@ -56,9 +65,9 @@ extension SQLiteTransaction {
     }
 
     func supersede(id: Int64, by: Int64, reason: SupersedeReason, at: Timestamp) throws {
-        let row = try existing(id)
+        let row = try existingHead(id)
         guard row.state == .waiting else { throw conflict(id, "is \(row.state.rawValue), not waiting") }
-        let speaker = try existing(by)
+        let speaker = try existingHead(by)
         // A fire and its resolve that were both not sent cancel each other: then each points at the other.
         let isMutual = reason == .resolved && speaker.state == .superseded && speaker.supersededBy == id
         guard by != id, isMutual || [.waiting, .leased, .sent].contains(speaker.state) else {
@@ -75,7 +84,7 @@ extension SQLiteTransaction {
     }
 
     func settle(id: Int64, _ settlement: OutboxSettlement, attempt: AttemptRecord?) throws {
-        let row = try existing(id)
+        let row = try existingHead(id)
         let isDiscardOfDead = row.state == .dead && settlement.state == .discarded
         guard !row.state.isSettled || isDiscardOfDead else { throw conflict(id, "is \(row.state.rawValue) already") }
         guard settlement.state.isSettled, settlement.state != .superseded else {
@@ -109,7 +118,7 @@ extension SQLiteTransaction {
     }
 
     func release(id: Int64, _ release: OutboxRelease, attempt: AttemptRecord?) throws {
-        let row = try existing(id)
+        let row = try existingHead(id)
         guard row.state == .leased else { throw conflict(id, "is \(row.state.rawValue), not in flight") }
         try run(
             """
@@ -126,7 +135,7 @@ extension SQLiteTransaction {
     }
 
     func postpone(id: Int64, notBefore: Timestamp, waitedMilliseconds: Int64) throws {
-        let row = try existing(id)
+        let row = try existingHead(id)
         guard row.state == .waiting else { throw conflict(id, "is \(row.state.rawValue), not waiting") }
         try run(
             "UPDATE outbox SET not_before = ?, waited_ms = waited_ms + ? WHERE id = ?",
@@ -230,11 +239,10 @@ extension SQLiteTransaction {
 
     /// The summary of a lane is a pure function of its rows; `store check` computes it again.
     func refresh(_ lane: Lane) throws {
-        let (count, due, priority) =
+        let (count, due, priority, isLeased) =
             try first(SQL.laneSummary, [lane.receiver, lane.lane]) {
-                (try $0.int64(), try $0.optionalInt64(), try $0.optionalInt64())
-            } ?? (0, nil, nil)
-        let isLeased = try exists(SQL.isLeased, [lane.receiver, lane.lane])
+                (try $0.int64(), try $0.optionalInt64(), try $0.optionalInt64(), try $0.bool())
+            } ?? (0, nil, nil, false)
         guard count > 0 || isLeased else {
             return try run("DELETE FROM lanes WHERE receiver = ? AND lane = ?", [lane.receiver, lane.lane])
         }
@@ -269,6 +277,14 @@ extension SQLiteTransaction {
 
     private func existing(_ id: Int64) throws -> OutboxRecord {
         guard let row = try outboxRow(id: id) else {
+            throw StoreError(.conflict, "There is no outbox row \(id).", systemCode: nil)
+        }
+        return row
+    }
+
+    /// A row without its message.
+    private func existingHead(_ id: Int64) throws -> OutboxRecord {
+        guard let row = try first(SQL.outboxHead, [id], { try $0.outbox() }) else {
             throw StoreError(.conflict, "There is no outbox row \(id).", systemCode: nil)
         }
         return row
