@@ -17,7 +17,7 @@ struct OpenAlertsCommand: AsyncParsableCommand {
         defer { sink.stop() }
         let router = try RouterProgram(
             binary: binary, name: "open", bootstrap: broker.bootstrap, topics: [UnitStream.topic],
-            tables: UnitStream.tables, rules: UnitStream.rules(quietCount: 1, alertsMax: alerts + 1000),
+            tables: UnitStream.tables, rules: UnitStream.rules(quietCount: 1, alertsMax: alerts),
             sinkURL: sink.url)
         defer { router.remove() }
         try router.configureForPushes(

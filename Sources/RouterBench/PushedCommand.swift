@@ -49,8 +49,8 @@ struct PushedCommand: AsyncParsableCommand {
         }
         BenchOutput.remark(
             "pushed: \(alerts) alerts in requests of \(batch) to /api/v2/alerts, one after the other, each a group of "
-                + "its own without a wait, to one webhook in another process; \(rounds) alternating rounds, each program "
-                + "new; the router stores each alert before it answers; medians")
+                + "its own without a wait, to one webhook in another process; \(rounds) alternating rounds, each "
+                + "program new; the router stores each alert before it answers; medians")
         text("router", ours)
         text("Alertmanager", theirs)
         ratio("pushed_alerts_ratio", \.perSecond)

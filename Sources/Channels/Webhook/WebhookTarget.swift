@@ -41,6 +41,7 @@ struct WebhookTarget: Sendable {
     ///
     /// - Parameter isCut: more followed in what was received, so its end may be the beginning of a secret.
     func line(_ text: String, isCut: Bool, bytesMax: Int) -> String {
+        guard !text.isEmpty else { return "" }
         var result = url.redacted(from: text)
         for secret in secrets { result = secret.redacted(from: result) }
         if isCut {

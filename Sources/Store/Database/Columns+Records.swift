@@ -22,6 +22,14 @@ enum SQL {
         settled_at, reason, superseded_by, provider_id, recipient, payload, body
         """
     static let outboxRow = "SELECT \(outboxColumns) FROM outbox WHERE id = ?"
+    /// The row, whether another of its lane is in flight, and whether a later one of its lane was sent.
+    static let outboxRowOfLane = """
+        SELECT \(outboxColumns),
+          EXISTS (SELECT 1 FROM outbox o WHERE o.receiver = r.receiver AND o.lane = r.lane AND o.state = 1),
+          EXISTS (SELECT 1 FROM outbox o WHERE o.receiver = r.receiver AND o.lane = r.lane AND o.state = 2
+            AND o.id > r.id)
+        FROM outbox r WHERE id = ?
+        """
     /// The row without its message, for what only changes its state.
     static let outboxHead = """
         SELECT id, receiver, lane, kind, incident_key, rule, severity, priority, created_at, not_before, state,
@@ -38,7 +46,6 @@ enum SQL {
         SELECT count(*) FROM (SELECT 1 FROM outbox WHERE receiver = ? AND state = 0 LIMIT ?)
         """
     static let leasedRow = "SELECT \(outboxColumns) FROM outbox WHERE receiver = ? AND lane = ? AND state = 1"
-    static let isLeased = "SELECT 1 FROM outbox WHERE receiver = ? AND lane = ? AND state = 1"
     static let isLaterSent = "SELECT 1 FROM outbox WHERE receiver = ? AND lane = ? AND state = 2 AND id > ? LIMIT 1"
     static let newestSent = """
         SELECT \(outboxColumns) FROM outbox WHERE receiver = ? AND lane = ? AND state = 2 ORDER BY id DESC LIMIT 1

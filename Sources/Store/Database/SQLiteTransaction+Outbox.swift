@@ -27,14 +27,14 @@ extension SQLiteTransaction {
     }
 
     func lease(id: Int64, _ lease: OutboxLease) throws -> OutboxRecord {
-        let row = try existing(id)
+        let found = try first(SQL.outboxRowOfLane, [id]) {
+            (row: try $0.outbox(), isLeased: try $0.bool(), isLaterSent: try $0.bool())
+        }
+        guard let found else { throw StoreError(.conflict, "There is no outbox row \(id).", systemCode: nil) }
+        let row = found.row
         guard row.state == .waiting else { throw conflict(id, "is \(row.state.rawValue), not waiting") }
-        if try exists(SQL.isLeased, [row.receiver, row.lane]) {
-            throw conflict(id, "must wait: another row of its lane is in flight")
-        }
-        if try isLaterSent(receiver: row.receiver, lane: row.lane, id: id) {
-            throw conflict(id, "must not be sent: a later row of its lane was")
-        }
+        if found.isLeased { throw conflict(id, "must wait: another row of its lane is in flight") }
+        if found.isLaterSent { throw conflict(id, "must not be sent: a later row of its lane was") }
         try run(
             """
             UPDATE outbox SET state = 1, lease_run = ?, lease_until = ?, payload = coalesce(?, payload),
