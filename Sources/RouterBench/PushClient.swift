@@ -44,8 +44,9 @@ final class PushClient {
         let end = isResolved ? ",\"endsAt\":\"2026-01-01T00:00:00Z\",\"startsAt\":\"2025-12-31T00:00:00Z\"" : ""
         let alerts = numbers.map { number in
             "{\"labels\":{\"alertname\":\"DiskFull\",\"severity\":\"warning\",\"job\":\"node\","
-                + "\"instance\":\"host-\(number % 500):9100\",\"device\":\"mark-\(number)-\"},\"annotations\":{\"summary\":\"Disk of host "
-                + "\(number % 500) is 93 % full\",\"description\":\"It fills up in about four hours.\"},"
+                + "\"instance\":\"host-\(number % 500):9100\",\"device\":\"mark-\(number)-\"},"
+                + "\"annotations\":{\"summary\":\"Disk of host \(number % 500) is 93 % full\","
+                + "\"description\":\"It fills up in about four hours.\"},"
                 + "\"generatorURL\":\"http://prometheus.example.com/graph?g0.expr=disk\"\(end)}"
         }
         return Array("[\(alerts.joined(separator: ","))]".utf8)

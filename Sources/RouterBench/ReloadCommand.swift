@@ -74,6 +74,7 @@ struct ReloadCommand: AsyncParsableCommand {
             }
         }
         let stepCount = seconds * 20
+        let start = Loopback.microseconds()
         for index in 0..<(stepCount + 40) {
             if index < stepCount {
                 let first = index * 2 * step
@@ -85,7 +86,9 @@ struct ReloadCommand: AsyncParsableCommand {
                 try client.post(PushClient.body(first..<first + step, isResolved: true))
                 _ = try await producer.send(rows(first + step..<first + 2 * step, isResolved: true))
             }
-            try await ContinuousClock().sleep(for: .milliseconds(50))
+            // A step that took longer is made up for.
+            let due = start + Int64(index + 1) * 50_000
+            try await ContinuousClock().sleep(for: .microseconds(max(0, due - Loopback.microseconds())))
         }
         await producer.shutdown()
         return stepCount * 2 * step
