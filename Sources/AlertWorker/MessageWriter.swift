@@ -27,9 +27,9 @@ struct MessageWriter: Sendable {
         var written = Written()
         for message in messages {
             guard let profile = profiles[message.receiver], let composer = composers[message.receiver] else { continue }
-            let items = message.items.map { item in
+            let rendered = message.items.map { item in
                 let rule = rules.rule(item.alert.rule) ?? RuleDirectory.Entry(gone: item.alert)
-                var rendered = MessageWriter.item(of: item, message, rule: rule, composer: composer)
+                var rendered = MessageWriter.item(of: item, rule: rule, composer: composer)
                 if let links, message.items.count <= MessageLinks.itemsMax {
                     rendered.links += links.links(
                         of: item.alert, receiver: message.receiver, recipient: message.recipient, now: now)
@@ -38,8 +38,9 @@ struct MessageWriter: Sendable {
                     written.problems.append(
                         HealthFact(component: "template", subject: rule.name, isHealthy: false, detail: problem))
                 }
-                return rendered
+                return (item: rendered, alert: item.alert)
             }
+            let items = MessageWriter.arranged(rendered, message.digest, composer)
             let notification = Notification(
                 receiver: message.receiver, recipient: message.recipient, reason: message.reason,
                 groupKey: message.groupKey, createdAt: now, openCount: message.openCount, locale: profile.locale,
@@ -50,17 +51,26 @@ struct MessageWriter: Sendable {
         return written
     }
 
+    /// The items of a digest in its order, with its columns in place of the rules' facts.
+    private static func arranged(
+        _ items: [(item: Notification.Item, alert: Alert)], _ digest: DigestSettings?, _ composer: NotificationComposer
+    ) -> [Notification.Item] {
+        guard let digest else { return items.map(\.item) }
+        return composer.sorted(items, by: digest.sort).map { one in
+            guard !digest.columns.isEmpty, !OverflowAlert.isOverflow(one.alert) else { return one.item }
+            var item = one.item
+            item.facts = composer.columns(of: item, alert: one.alert, digest: digest)
+            return item
+        }
+    }
+
     private static func item(
-        of item: PlannedMessage.Item, _ message: PlannedMessage, rule: RuleDirectory.Entry,
+        of item: PlannedMessage.Item, rule: RuleDirectory.Entry,
         composer: NotificationComposer
     ) -> Notification.Item {
         if item.alert.rule == PushedAlerts.rule { return PushedAlerts.item(of: item, composer: composer) }
         guard OverflowAlert.isOverflow(item.alert) else {
-            var rendered = composer.item(of: item, texts: rule.texts)
-            if let digest = message.digest, !digest.columns.isEmpty {
-                rendered.facts = composer.facts(of: item.alert, digest: digest)
-            }
-            return rendered
+            return composer.item(of: item, texts: rule.texts)
         }
         // An overflow alert stands on no row, so the rule's texts do not fit it.
         let texts = MessageTexts(description: rule.texts.description, summary: nil, facts: [], links: [])

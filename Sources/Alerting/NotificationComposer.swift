@@ -75,16 +75,69 @@ public struct NotificationComposer: Sendable {
     }
 
     /// The columns of a digest for one alert, as they are shown.
-    public func facts(of alert: Alert, digest: DigestSettings) -> [Notification.Item.Pair] {
-        digest.columns.map { Notification.Item.Pair($0.title, text(of: $0.source, alert)) }
+    /// - Parameter item: the alert with its rule's texts, rendered.
+    public func columns(
+        of item: Notification.Item, alert: Alert, digest: DigestSettings
+    ) -> [Notification.Item.Pair] {
+        digest.columns.map { Notification.Item.Pair($0.title, text(of: $0.source, item, alert)) }
     }
 
-    private func text(of source: String, _ alert: Alert) -> String {
+    /// The items in a digest's order: what is over stands last, texts that are empty behind others.
+    public func sorted(
+        _ items: [(item: Notification.Item, alert: Alert)], by keys: [DigestSettings.SortKey]
+    ) -> [(item: Notification.Item, alert: Alert)] {
+        guard !keys.isEmpty else { return items }
+        let ranks = items.map { one in keys.map { rank(of: $0.source, one.item, one.alert) } }
+        let order = items.indices.sorted { left, right in
+            let isOver = (items[left].item.state == .resolved, items[right].item.state == .resolved)
+            if isOver.0 != isOver.1 { return isOver.1 }
+            for (index, key) in keys.enumerated() {
+                let (one, two) = (ranks[left][index], ranks[right][index])
+                if one == two { continue }
+                if one == .empty || two == .empty { return two == .empty }
+                return key.isDescending ? two.comesBefore(one) : one.comesBefore(two)
+            }
+            return left < right
+        }
+        return order.map { items[$0] }
+    }
+
+    /// What a digest sorts by: numbers before texts.
+    private enum Rank: Equatable {
+        case number(Double)
+        case text(String)
+        case empty
+
+        func comesBefore(_ other: Rank) -> Bool {
+            switch (self, other) {
+            case (.number(let one), .number(let two)): one < two
+            case (.text(let one), .text(let two)): one < two
+            case (.number, _), (.text, .empty): true
+            default: false
+            }
+        }
+    }
+
+    private func rank(of source: String, _ item: Notification.Item, _ alert: Alert) -> Rank {
+        if source == "severity" { return .number(Double(alert.severity.rawValue)) }
+        if source == "since" { return alert.firingSince.map { .number(Double($0.milliseconds)) } ?? .empty }
+        let text = text(of: source, item, alert)
+        guard !text.isEmpty else { return .empty }
+        return Double(text).flatMap { $0.isFinite ? .number($0) : nil } ?? .text(text)
+    }
+
+    private func text(of source: String, _ item: Notification.Item, _ alert: Alert) -> String {
         switch source {
         case "severity": return alert.severity.description
         case "since": return alert.firingSince.map(locale.dateTime) ?? ""
         case "key": return alert.keyDisplay
         case "rule": return alert.rule
+        case "table": return alert.table
+        case "owner": return alert.owner
+        case "recipient": return alert.recipient ?? ""
+        case "summary": return item.title
+        case "state": return item.state.rawValue
+        case "reason": return item.reason
         default: break
         }
         if source.hasPrefix("key.") {
@@ -92,6 +145,10 @@ public struct NotificationComposer: Sendable {
             return index.flatMap { alert.keyTexts[$0] } ?? ""
         }
         if source.hasPrefix("labels.") { return alert.labels[String(source.dropFirst(7))] ?? "" }
+        if source.hasPrefix("facts.") {
+            let name = source.dropFirst(6)
+            return item.facts.first { $0.name == name }?.value ?? ""
+        }
         return alert.columns[source]?.text ?? ""
     }
 
