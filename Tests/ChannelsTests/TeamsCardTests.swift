@@ -193,6 +193,21 @@ struct TeamsCardReading {
         #expect(many.text.contains("and ") && shown > 3)
     }
 
+    @Test func `an alert that was told before says that it is still open, in the receiver's language`() throws {
+        var item = TeamsSample.item()
+        for (locale, words) in [("en_US", "still open"), ("de_DE", "weiterhin offen")] {
+            item.isToldBefore = true
+            var notification = TeamsSample.notification([item], reason: .repeat, locale: locale)
+            #expect(try TeamsCardReading(notification).runs.contains(words))
+            #expect(EmailLayout(notification, meantFor: nil).text.contains("\n! \(words)\n"))
+            #expect(EmailLayout(notification, meantFor: nil).html.contains(">\(words)</p>"))
+            item.isToldBefore = false
+            notification.items = [item]
+            #expect(try !TeamsCardReading(notification).text.contains(words))
+            #expect(!EmailLayout(notification, meantFor: nil).text.contains(words))
+        }
+    }
+
     @Test func `data is never read as markup`() throws {
         for text in Self.hostile {
             var item = TeamsSample.item(title: text)
