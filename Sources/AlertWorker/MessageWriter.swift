@@ -41,11 +41,12 @@ struct MessageWriter: Sendable {
                 return (item: rendered, alert: item.alert)
             }
             let items = MessageWriter.arranged(rendered, message.digest, composer)
-            let notification = Notification(
+            var notification = Notification(
                 receiver: message.receiver, recipient: message.recipient, reason: message.reason,
                 groupKey: message.groupKey, createdAt: now, openCount: message.openCount, locale: profile.locale,
                 timeZone: profile.timeZone, items: items, omittedCount: message.omittedCount,
                 others: message.others.map { composer.other($0) })
+            notification.counts = message.counts.map { .init($0.name, String($0.count)) }
             written.rows.append(row(of: message, notification, now: now))
         }
         return written

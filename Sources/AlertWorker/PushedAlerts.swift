@@ -46,12 +46,24 @@ struct PushedAlerts: Sendable {
         var alert: Alert
         var endsAt: Timestamp
         var writtenEnd: Timestamp
+        /// When the queue looks at it: not after it ends.
+        var queuedAt: Timestamp
+    }
+
+    /// When the queue looks at an alert.
+    private struct End: Comparable {
+        var time: Timestamp
+        var fingerprint: Fingerprint
+
+        static func < (left: End, right: End) -> Bool {
+            (left.time, left.fingerprint) < (right.time, right.fingerprint)
+        }
     }
 
     private var entries: [Fingerprint: Entry] = [:]
     private var episodes: [Fingerprint: UInt32] = [:]
     private var episodeFloor: UInt32 = 0
-    private var nextEnd: Timestamp?
+    private var queue = MinHeap<End>()
     /// Nothing ends before every sender had a chance to push again after a start.
     private var isFresh = true
 
@@ -64,9 +76,20 @@ struct PushedAlerts: Sendable {
         forgetEpisodes()
         for alert in alerts {
             let end = alert.dueAt ?? .distantPast
-            entries[alert.fingerprint] = Entry(alert: alert, endsAt: end, writtenEnd: end)
+            entries[alert.fingerprint] = Entry(alert: alert, endsAt: end, writtenEnd: end, queuedAt: .distantFuture)
             episodes[alert.fingerprint] = alert.episode
         }
+    }
+
+    /// Sees to it that the queue looks at an alert when it ends, or before. An end that moves on costs nothing: the
+    /// queue looks again when it gets there.
+    private mutating func watch(_ fingerprint: Fingerprint) {
+        guard let entry = entries[fingerprint], entry.endsAt < entry.queuedAt else { return }
+        entries[fingerprint]?.queuedAt = entry.endsAt
+        queue.push(End(time: entry.endsAt, fingerprint: fingerprint))
+        guard queue.count > 2 * entries.count + 1024 else { return }
+        let current = entries
+        queue.removeAll { current[$0.fingerprint]?.queuedAt != $0.time }
     }
 
     private mutating func forgetEpisodes() {
@@ -81,26 +104,32 @@ struct PushedAlerts: Sendable {
         isFresh = false
         let earliest = now.adding(PushedAlerts.timeout)
         for fingerprint in entries.keys {
-            let end = max(entries[fingerprint]?.endsAt ?? earliest, earliest)
-            entries[fingerprint]?.endsAt = end
-            nextEnd = min(nextEnd ?? end, end)
+            guard let end = entries[fingerprint]?.endsAt else { continue }
+            entries[fingerprint]?.endsAt = max(end, earliest)
+            watch(fingerprint)
         }
     }
 
-    mutating func nextTimer() -> Timestamp? { isFresh ? (entries.isEmpty ? nil : .distantPast) : nextEnd }
+    /// When it has to look next; nil where nothing is open.
+    mutating func nextTimer() -> Timestamp? {
+        if isFresh { return entries.isEmpty ? nil : .distantPast }
+        while let first = queue.first, entries[first.fingerprint]?.queuedAt != first.time { queue.pop() }
+        return queue.first?.time
+    }
 
     /// Ends what was not pushed again in time.
     mutating func advance(to now: Timestamp) -> Output {
         var output = Output()
         beginIfFresh(now)
-        guard let next = nextEnd, next <= now else { return output }
-        nextEnd = nil
-        for (fingerprint, entry) in entries.sorted(by: { $0.key < $1.key }) {
-            if entry.endsAt <= now {
-                resolve(fingerprint, at: now, reason: "not pushed again in time", &output)
-            } else {
-                nextEnd = min(nextEnd ?? entry.endsAt, entry.endsAt)
-            }
+        var over: [Fingerprint] = []
+        while let first = queue.first, first.time <= now {
+            queue.pop()
+            guard let entry = entries[first.fingerprint], entry.queuedAt == first.time else { continue }
+            entries[first.fingerprint]?.queuedAt = .distantFuture
+            if entry.endsAt <= now { over.append(first.fingerprint) } else { watch(first.fingerprint) }
+        }
+        for fingerprint in over.sorted() {
+            resolve(fingerprint, at: now, reason: "not pushed again in time", &output)
         }
         return output
     }
@@ -131,13 +160,14 @@ struct PushedAlerts: Sendable {
         if let known { alert = known.alert }
         alert.columns = PushedAlerts.columns(of: pushed)
         alert.dueAt = end
-        nextEnd = min(nextEnd ?? end, end)
         if let known {
             let isMoved =
                 abs(end.milliseconds(since: known.writtenEnd))
                 >= PushedAlerts.writeInterval.wholeMilliseconds
             let isWritten = isMoved || alert.columns != known.alert.columns
-            entries[fingerprint] = Entry(alert: alert, endsAt: end, writtenEnd: isWritten ? end : known.writtenEnd)
+            entries[fingerprint] = Entry(
+                alert: alert, endsAt: end, writtenEnd: isWritten ? end : known.writtenEnd, queuedAt: known.queuedAt)
+            watch(fingerprint)
             if isWritten { output.changed.append(alert) }
             return
         }
@@ -148,7 +178,8 @@ struct PushedAlerts: Sendable {
         alert.episode = (episodes[fingerprint] ?? episodeFloor) + 1
         episodes[fingerprint] = alert.episode
         forgetEpisodes()
-        entries[fingerprint] = Entry(alert: alert, endsAt: end, writtenEnd: end)
+        entries[fingerprint] = Entry(alert: alert, endsAt: end, writtenEnd: end, queuedAt: .distantFuture)
+        watch(fingerprint)
         output.changed.append(alert)
         output.transitions.append(
             Transition(kind: .firing, alert: alert, previousSeverity: nil, at: now, reason: "pushed", cause: nil))

@@ -151,6 +151,10 @@ public struct Notification: Sendable, Equatable {
         }
     }
 
+    /// Of a storm: what most of its alerts have in common (a rule, or a key column and its text) and how many have it;
+    /// the most frequent first.
+    public var counts: [Item.Pair] = []
+
     /// Most items one notification holds; the others are counted in ``omittedCount``.
     public static let itemsMax = 100
 
@@ -201,6 +205,7 @@ extension Notification {
             "omitted": .integer(omittedCount),
             "locale": .string(locale),
             "time_zone": .string(timeZone),
+            "counts": .array(counts.map { .array([.string($0.name), .string($0.value)]) }),
             "items": .array(items.map(\.json)),
             "others": .array(
                 others.map {
@@ -236,6 +241,7 @@ extension Notification {
                 else { return nil }
                 return Other(incidentKey: incidentKey, rule: rule, severity: severity, keyDisplay: key)
             })
+        counts = fields.pairs("counts")
     }
 }
 

@@ -36,13 +36,3 @@ public struct AlertingConfiguration: Sendable {
         self.rules = rules
     }
 }
-
-extension GroupSettings {
-    /// Groups by rule; nothing waits; told again after 4 h: how an operator hears of the router itself.
-    public static var immediate: GroupSettings {
-        var settings = GroupSettings.standard
-        settings.wait = .zero
-        settings.interval = .zero
-        return settings
-    }
-}

@@ -32,7 +32,9 @@ extension AlertingEngine {
         case .unacknowledge(let fingerprint, let by): reply = unacknowledge(fingerprint, by: by, &work)
         case .putSilence(let silence): reply = put(silence, &work)
         case .expireSilence(let id):
-            if let ended = silences.expire(id: id, at: work.now) {
+            if case .file(let position) = silences.silences[id]?.source {
+                reply = .refused("silence \(id) stands in \(position.file); end it there")
+            } else if let ended = silences.expire(id: id, at: work.now) {
                 store(ended, &work)
                 work.areHoldsChanged = true
                 reply = .silence(id: id)
@@ -109,9 +111,9 @@ extension AlertingEngine {
         }
     }
 
-    mutating func push(_ kind: DueQueue.Kind, _ slot: Int32, _ time: Timestamp) {
+    mutating func push(_ kind: DueEntry.Kind, _ slot: Int32, _ time: Timestamp) {
         queue.push(
-            DueQueue.Entry(time: time, kind: kind, id: slot, order: entries[Int(slot)].fingerprint.words.0))
+            DueEntry(time: time, kind: kind, id: slot, order: entries[Int(slot)].fingerprint.words.0))
     }
 
     /// The acknowledgement is over and the alert is not: whoever was told is reminded.

@@ -18,6 +18,7 @@ extension AlertingEngine {
             groups[Int(lane.group)]?.queue.append(
                 AlertGroup.Queued(slot: slot, generation: entries[Int(slot)].generation))
         }
+        if entries[Int(slot)].severity == .critical { groups[Int(lane.group)]?.hasCritical = true }
         if let group = groups[Int(lane.group)], group.isDeferred {
             mute(slot, configuration.policy.muteTimes.active(among: settings(of: group).muteTimes, at: work.now), &work)
         }
@@ -56,7 +57,7 @@ extension AlertingEngine {
         guard let group = groups[Int(id)], let next = group.nextTime, next < .distantFuture else { return }
         if let queued = group.queuedAt, queued <= next { return }
         groups[Int(id)]?.queuedAt = next
-        queue.push(DueQueue.Entry(time: next, kind: .group, id: id, order: AlertingEngine.order(group.name)))
+        queue.push(DueEntry(time: next, kind: .group, id: id, order: AlertingEngine.order(group.name)))
     }
 
     /// The same for a group in every run, unlike its place in memory.
@@ -66,7 +67,7 @@ extension AlertingEngine {
         return hash
     }
 
-    func isCurrent(_ entry: DueQueue.Entry) -> Bool {
+    func isCurrent(_ entry: DueEntry) -> Bool {
         switch entry.kind {
         case .group: groups.indices.contains(Int(entry.id)) && groups[Int(entry.id)]?.queuedAt == entry.time
         case .acknowledgement:
@@ -99,7 +100,7 @@ extension AlertingEngine {
         guard let group = groups[Int(id)] else { return }
         if let due = group.dueAt, due <= work.now {
             if holdForStorm(id, group, &work) || holdForMute(id, group, &work) { return }
-            tell(id, reason: nil, &work)
+            tell(id, .all, &work)
         } else if let again = group.repeatAt, again <= work.now {
             remind(id, &work)
         }
@@ -107,16 +108,24 @@ extension AlertingEngine {
 
     // MARK: - News
 
+    /// Which news is told.
+    enum NewsPart { case all, critical }
+
     /// What a group has to tell, which counts as told from now on.
-    mutating func takeNews(_ id: Int32, _ work: inout EngineWork) -> [PlannedMessage.Item] {
+    mutating func takeNews(_ id: Int32, _ part: NewsPart, _ work: inout EngineWork) -> [PlannedMessage.Item] {
         guard let group = groups[Int(id)] else { return [] }
-        groups[Int(id)]?.queue = []
-        groups[Int(id)]?.pending = []
+        let isAll = part == .all
+        let queue = isAll ? group.queue : group.queue.filter { isCritical($0) }
+        let ends = isAll ? group.pending : group.pending.filter(\.isCriticalEvent)
+        let left = isAll ? [] : group.queue.filter { !isCritical($0) }
+        groups[Int(id)]?.queue = left
+        groups[Int(id)]?.pending = isAll ? [] : group.pending.filter { !$0.isCriticalEvent }
+        groups[Int(id)]?.hasCritical = false
         groups[Int(id)]?.dueAt = nil
         groups[Int(id)]?.isDeferred = false
         mark(id, &work)
         var items: [PlannedMessage.Item] = []
-        for queued in group.queue {
+        for queued in queue {
             let entry = entries[Int(queued.slot)]
             guard entry.generation == queued.generation, entry.flags.contains(.isLive),
                 let index = entry.lanes.firstIndex(where: { $0.group == id })
@@ -133,15 +142,18 @@ extension AlertingEngine {
             unmute(queued.slot, &work)
         }
         let sendsResolved = settings(of: group).sendsResolved
-        for pending in group.pending {
+        for pending in ends {
             if pending.isStored {
-                work.output.states.append(
-                    StateChange(
-                        kind: .end, key: group.name.lane + "\u{1F}" + pending.storeKey, dueAt: nil, bytes: nil))
+                work.output.states.append(group.removal(of: pending))
             }
             if pending.item.news == .event || sendsResolved { items.append(pending.item) }
         }
         return items
+    }
+
+    private func isCritical(_ queued: AlertGroup.Queued) -> Bool {
+        let entry = entries[Int(queued.slot)]
+        return entry.generation == queued.generation && entry.severity == .critical
     }
 
     private func news(_ slot: Int32, _ lane: OpenLane, _ work: inout EngineWork) -> PlannedMessage.Item? {
@@ -161,10 +173,10 @@ extension AlertingEngine {
     }
 
     /// Tells the news of a group; nothing where there is none.
-    mutating func tell(_ id: Int32, reason: Notification.Reason?, _ work: inout EngineWork) {
+    mutating func tell(_ id: Int32, _ part: NewsPart, _ work: inout EngineWork) {
         guard let before = groups[Int(id)] else { return }
         let held = heldReason(before, id)
-        let items = takeNews(id, &work)
+        let items = takeNews(id, part, &work)
         guard let group = groups[Int(id)] else { return }
         for queued in before.queue where entries[Int(queued.slot)].generation == queued.generation {
             clear([.wasSuppressed, .isEscalation], queued.slot, id)
@@ -174,7 +186,7 @@ extension AlertingEngine {
             removeIfEmpty(id, &work)
             return
         }
-        emit(id, items, reason ?? held ?? AlertingEngine.reason(items, group), &work)
+        emit(id, items, held ?? AlertingEngine.reason(items, group), &work)
     }
 
     /// Why a group is told where that lies in what held its news back, or in an escalation.
@@ -191,7 +203,8 @@ extension AlertingEngine {
     }
 
     private mutating func clear(_ flag: OpenLane.Flags, _ slot: Int32, _ id: Int32) {
-        for index in entries[Int(slot)].lanes.indices where entries[Int(slot)].lanes[index].group == id {
+        for (index, lane) in entries[Int(slot)].lanes.enumerated()
+        where lane.group == id && !lane.flags.contains(.isQueued) {
             entries[Int(slot)].lanes[index].flags.remove(flag)
         }
     }

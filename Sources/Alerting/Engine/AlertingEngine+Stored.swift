@@ -22,7 +22,7 @@ extension AlertingEngine {
     public mutating func load(
         open: [(alert: Alert, membership: Membership)], states: [StoredState], alerts pool: any AlertPool
     ) throws(ByteReadError) {
-        for state in states where state.kind == .silence { silences.put(try Silence(bytes: state.bytes)) }
+        try loadSilences(states)
         for state in states where state.kind == .storm { try loadStorm(state.bytes) }
         for state in states where state.kind == .group { loadGroup(try AlertGroup(bytes: state.bytes)) }
         for (alert, membership) in open where alert.state == .firing { load(alert, membership, pool) }
@@ -31,11 +31,24 @@ extension AlertingEngine {
             let (name, item) = try PendingItem.read(state.bytes)
             let id = group(Target(name: name, route: -1))
             groups[Int(id)]?.pending.append(item)
+            if item.isCriticalEvent { groups[Int(id)]?.hasCritical = true }
             findRoute(id, item.item.alert, AlertSubject(item.item.alert))
         }
         for id in groups.indices where groups[id] != nil { wake(Int32(id)) }
         isRoutingChanged = true
         holdsChangeAt = .distantPast
+    }
+
+    private mutating func loadSilences(_ states: [StoredState]) throws(ByteReadError) {
+        var stored: [Silence] = []
+        for state in states where state.kind == .silence { stored.append(try Silence(bytes: state.bytes)) }
+        silences = SilenceSet(files: configuration.policy.silences, stored: stored)
+        forgetStale(stored.filter(\.isOfFile).map(\.id))
+    }
+
+    /// Notes which stored ends of silences of files are no longer in force.
+    private mutating func forgetStale(_ ids: [String]) {
+        staleSilences += ids.filter { silences.silences[$0]?.plannedEndsAt == nil }
     }
 
     private mutating func loadGroup(_ group: AlertGroup) {
@@ -110,6 +123,7 @@ extension AlertingEngine {
             else { continue }
             entries[Int(slot)].lanes[index].flags.insert(.isQueued)
             groups[Int(id)]?.queue.append(AlertGroup.Queued(slot: slot, generation: entry.generation))
+            if entry.severity == .critical { groups[Int(id)]?.hasCritical = true }
         }
         if groups[Int(id)]?.hasNews == true || group.name.kind == .digest, group.dueAt == nil {
             groups[Int(id)]?.dueAt = .epoch
@@ -132,7 +146,9 @@ extension AlertingEngine {
         configuration = new
         routes = []
         routePlaces = [:]
+        let ended = silences.silences.values.filter { $0.isOfFile && $0.plannedEndsAt != nil }.map(\.id).sorted()
         silences.replaceFiles(new.policy.silences)
+        forgetStale(ended)
         inhibition = InhibitionIndex(rules: new.policy.inhibition)
         inhibitable = []
         for slot in entries.indices { entries[slot].flags.subtract([.isInhibitor, .isInhibitable]) }
@@ -200,6 +216,66 @@ extension AlertingEngine {
             if isGone || lanes.contains(where: { $0.told == OpenLane.untold }) { slots.insert(Int32(slot)) }
         }
         for slot in ordered(slots) { reroute(slot, &work) }
+        moveDigests(&work)
+    }
+
+    /// Lets digests go on under the name that their route gives them now, at their new times: what was told there and
+    /// the ends that wait go along.
+    private mutating func moveDigests(_ work: inout EngineWork) {
+        for id in groups.indices.map(Int32.init) {
+            guard let group = groups[Int(id)], group.name.kind == .digest else { continue }
+            for slot in ordered(group.members) {
+                guard let alert = work.pool.alert(at: place(slot: slot)),
+                    let target = digestTarget(of: alert, at: group.name.address, &work), target.name != group.name,
+                    let index = entries[Int(slot)].lanes.firstIndex(where: { $0.group == id })
+                else { continue }
+                let new = self.group(target)
+                groups[Int(id)]?.members.remove(slot)
+                groups[Int(new)]?.members.insert(slot)
+                entries[Int(slot)].lanes[index].group = new
+                entries[Int(slot)].lanes[index].flags.remove(.isQueued)
+                enqueue(slot, index, .later, &work)
+                mark(id, &work)
+                work.touched.insert(slot)
+            }
+            moveEnds(id, &work)
+            setTime(ofDigest: id, &work)
+            removeIfEmpty(id, &work)
+        }
+    }
+
+    private mutating func moveEnds(_ id: Int32, _ work: inout EngineWork) {
+        guard let group = groups[Int(id)] else { return }
+        for end in group.pending {
+            guard let target = digestTarget(of: end.item.alert, at: group.name.address, &work),
+                target.name != group.name
+            else { continue }
+            groups[Int(id)]?.pending.removeAll { $0.storeKey == end.storeKey }
+            if end.isStored { work.output.states.append(group.removal(of: end)) }
+            mark(id, &work)
+            add(end.item, to: self.group(target), .later, &work)
+        }
+    }
+
+    /// The digest at an address that an alert belongs to by what is configured now.
+    private mutating func digestTarget(
+        of alert: Alert, at address: Address, _ work: inout EngineWork
+    ) -> Target? {
+        let problems = work.output.problems
+        defer { work.output.problems = problems }
+        return targets(of: alert, AlertSubject(alert), &work).first {
+            $0.name.kind == .digest && $0.name.address == address
+        }
+    }
+
+    /// Its schedule or calendar may have changed.
+    private mutating func setTime(ofDigest id: Int32, _ work: inout EngineWork) {
+        guard let group = groups[Int(id)], let due = group.dueAt, due > work.now, !group.isDeferred,
+            let digest = settings(of: group).digest
+        else { return }
+        groups[Int(id)]?.dueAt = digest.nextTime(after: work.now)
+        mark(id, &work)
+        arm(id)
     }
 
     private mutating func reroute(_ slot: Int32, _ work: inout EngineWork) {

@@ -24,7 +24,7 @@ extension AlertingEngine {
 
     private mutating func begin(stormOf id: Int32, until: Timestamp, _ work: inout EngineWork) {
         routes[Int(id)].stormUntil = until
-        queue.push(DueQueue.Entry(time: until, kind: .storm, id: id, order: UInt64(id)))
+        queue.push(DueEntry(time: until, kind: .storm, id: id, order: UInt64(id)))
         work.output.states.append(
             StateChange(kind: .storm, key: stormKey(id), dueAt: until, bytes: stormBytes(id)))
     }
@@ -40,12 +40,16 @@ extension AlertingEngine {
         return writer.bytes
     }
 
-    /// Lets a group of a route in a storm wait for the summary.
+    /// Lets a group of a route in a storm wait for the summary; what is critical in it is told at once.
     mutating func holdForStorm(_ id: Int32, _ group: AlertGroup, _ work: inout EngineWork) -> Bool {
         guard group.name.kind == .group, group.route >= 0, let until = routes[Int(group.route)].stormUntil,
             work.now < until
         else { return false }
-        routes[Int(group.route)].held.insert(id)
+        if group.hasCritical {
+            let muteTimes = settings(of: group).muteTimes
+            guard configuration.policy.muteTimes.active(among: muteTimes, at: work.now) == nil else { return false }
+            tell(id, .critical, &work)
+        }
         groups[Int(id)]?.dueAt = nil
         mark(id, &work)
         return true
@@ -55,7 +59,6 @@ extension AlertingEngine {
     mutating func endStorm(_ id: Int32, _ work: inout EngineWork) {
         let route = routes[Int(id)]
         routes[Int(id)].stormUntil = nil
-        routes[Int(id)].held = []
         work.output.states.append(StateChange(kind: .storm, key: stormKey(id), dueAt: nil, bytes: nil))
         var byAddress: [Address: [Int32]] = [:]
         for group in groups.indices {
@@ -90,7 +93,7 @@ extension AlertingEngine {
         var items: [PlannedMessage.Item] = []
         var openCount = 0
         for id in ids {
-            items += takeNews(id, &work)
+            items += takeNews(id, .all, &work)
             openCount += groups[Int(id)]?.members.count ?? 0
         }
         let key = "storm \(route.path.last ?? "")"
@@ -100,12 +103,27 @@ extension AlertingEngine {
             var message = self.message(group, items, .storm, work)
             message.openCount = openCount
             message.routePath = route.path
+            message.counts = AlertingEngine.counts(of: items.map(\.alert))
             if configuration.profiles[address.receiver] != nil {
                 work.output.messages.append(message)
                 note(items, message, &work)
             }
         }
         for id in ids { tookPart(id, &work) }
+    }
+
+    /// What many alerts have in common: rules, and texts of key columns, with how many alerts have them; the most
+    /// frequent first. What only one alert has is left out.
+    static func counts(of alerts: [Alert]) -> [PlannedMessage.Count] {
+        var counts: [String: Int] = [:]
+        for alert in alerts {
+            counts[alert.rule, default: 0] += 1
+            for (column, text) in zip(alert.keyColumns, alert.keyTexts) {
+                if let text { counts["\(column)=\(text)", default: 0] += 1 }
+            }
+        }
+        return counts.filter { $0.value > 1 }.map { PlannedMessage.Count(name: $0.key, count: $0.value) }
+            .sorted { ($1.count, $0.name) < ($0.count, $1.name) }.prefix(PlannedMessage.countsMax).map(\.self)
     }
 
     /// A group whose news a summary told.

@@ -133,7 +133,6 @@ extension AlertingEngine {
     }
 
     func store(_ silence: Silence, _ work: inout EngineWork) {
-        if case .file = silence.source { return }
         work.output.states.append(
             StateChange(kind: .silence, key: silence.id, dueAt: silence.endsAt, bytes: silence.bytes))
     }
@@ -168,9 +167,7 @@ extension AlertingEngine {
                 continue
             }
             if pending.isStored {
-                work.output.states.append(
-                    StateChange(
-                        kind: .end, key: group.name.lane + "\u{1F}" + pending.storeKey, dueAt: nil, bytes: nil))
+                work.output.states.append(group.removal(of: pending))
             }
             let alert = pending.item.alert
             work.output.decisions.append(

@@ -37,10 +37,8 @@ extension AlertingEngine {
         guard let rule, rule.isAboutRouter else {
             return configuration.policy.routes.matches(subject, notify: rule?.notify ?? [])
         }
-        let receivers = rule.notify.isEmpty ? [configuration.operatorReceiver] : rule.notify
-        var settings = GroupSettings.immediate
-        settings.repeatInterval = configuration.policy.routes.root.settings.repeatInterval
-        return receivers.map { RouteMatch(receiver: $0, path: ["operator"], settings: settings) }
+        return configuration.policy.routes.aboutRouter(
+            notify: rule.notify, operatorReceiver: configuration.operatorReceiver)
     }
 
     func groupName(
@@ -50,7 +48,7 @@ extension AlertingEngine {
         if profile.isIncidentChannel {
             return GroupName(address: address, key: alert.incidentKey.description, kind: .incident)
         }
-        if settings.digest != nil { return GroupName(address: address, key: "open alerts", kind: .digest) }
+        if let digest = settings.digest { return GroupName(address: address, key: digest.groupKey, kind: .digest) }
         if settings.grouping == .rule { return GroupName(address: address, key: alert.rule, kind: .group) }
         let labels = settings.groupLabels(of: subject)
         let key = labels.map { "\($0.name)=\(JSON.string($0.value))" }.joined(separator: ", ")
@@ -65,7 +63,7 @@ extension AlertingEngine {
         routePlaces[key] = place
         if let until = storedStorms.removeValue(forKey: key) {
             routes[Int(place)].stormUntil = until
-            queue.push(DueQueue.Entry(time: until, kind: .storm, id: place, order: 0))
+            queue.push(DueEntry(time: until, kind: .storm, id: place, order: 0))
         }
         return place
     }

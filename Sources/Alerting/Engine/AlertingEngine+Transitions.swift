@@ -206,7 +206,9 @@ extension AlertingEngine {
 
     /// Puts into a group what is to be told of an alert that is not open.
     mutating func add(_ item: PlannedMessage.Item, to id: Int32, _ urgency: Urgency, _ work: inout EngineWork) {
-        groups[Int(id)]?.pending.append(PendingItem(item: item, isStored: false))
+        let pending = PendingItem(item: item, isStored: false)
+        groups[Int(id)]?.pending.append(pending)
+        if pending.isCriticalEvent { groups[Int(id)]?.hasCritical = true }
         schedule(id, urgency, &work)
     }
 

@@ -34,6 +34,8 @@ public struct AlertingEngine: Sendable {
     var clock: Timestamp = .distantPast
     /// Silences that went on then.
     var activeSilences: Set<String> = []
+    /// Stored ends of silences of files that changed since: to be forgotten.
+    var staleSilences: [String] = []
     /// Whether maintenance windows are configured at all.
     var hasMaintenance = false
     /// When silences and maintenance windows may change next.
@@ -152,7 +154,12 @@ public struct AlertingEngine: Sendable {
     /// Gathers what has to be stored.
     mutating func finish(_ work: inout EngineWork) -> EngineOutput {
         clock = max(clock, work.now)
+        for id in staleSilences {
+            work.output.states.append(StateChange(kind: .silence, key: id, dueAt: nil, bytes: nil))
+        }
+        staleSilences = []
         flushRecords(&work)
+        compactQueue()
         for id in work.dirtyGroups {
             guard groups[Int(id)]?.isDirty == true else { continue }
             groups[Int(id)]?.isDirty = false
@@ -185,6 +192,15 @@ public struct AlertingEngine: Sendable {
                     dueAt: statuses[slot]?.acknowledgement?.until, bytes: statuses[slot]?.bytes))
         }
         return work.output
+    }
+
+    /// Times that do not hold any more are dropped before they make most of the queue.
+    private mutating func compactQueue() {
+        let currentMax = groupPlaces.count + statuses.count + routes.count
+        guard queue.count > 4 * currentMax + 4096 else { return }
+        var kept = queue
+        kept.removeAll { !isCurrent($0) }
+        queue = kept
     }
 
     /// A record is written at most once per call, whatever happened to it.

@@ -58,6 +58,8 @@ struct PendingItem: Sendable {
     /// It is in the store.
     var isStored: Bool
 
+    var isCriticalEvent: Bool { item.news == .event && item.alert.severity == .critical }
+
     var storeKey: String {
         let alert = item.alert
         return "\(alert.incidentKey)/\(item.news.word)/\(alert.changedAt.milliseconds)"
@@ -117,6 +119,8 @@ struct AlertGroup: Sendable {
     var members: Set<Int32> = []
     var queue: [Queued] = []
     var pending: [PendingItem] = []
+    /// Something critical may be among the news: that does not wait for a storm to end.
+    var hasCritical = false
     var lastTold: Timestamp?
     /// When news is told.
     var dueAt: Timestamp?
@@ -146,6 +150,11 @@ extension AlertGroup {
     var change: StateChange? {
         guard name.kind != .incident else { return nil }
         return StateChange(kind: .group, key: name.lane, dueAt: nextTime, bytes: bytes)
+    }
+
+    /// Forgets the record of an end that waited.
+    func removal(of pending: PendingItem) -> StateChange {
+        StateChange(kind: .end, key: name.lane + "\u{1F}" + pending.storeKey, dueAt: nil, bytes: nil)
     }
 
     /// The record of an end that waits.
@@ -233,6 +242,4 @@ struct UsedRoute: Sendable {
     var recent: [Timestamp] = []
     /// A storm goes on until then; its summary is told.
     var stormUntil: Timestamp?
-    /// Groups that the storm holds.
-    var held: Set<Int32> = []
 }

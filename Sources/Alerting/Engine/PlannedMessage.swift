@@ -53,6 +53,22 @@ public struct PlannedMessage: Sendable, Equatable {
         }
     }
 
+    /// How many alerts of a storm have something in common.
+    public struct Count: Sendable, Equatable {
+        /// A rule, or a key column with its text: `plant=Plant 1`.
+        public var name: String
+        public var count: Int
+
+        /// States how many.
+        public init(name: String, count: Int) {
+            self.name = name
+            self.count = count
+        }
+    }
+
+    /// Most ``counts`` of a message.
+    public static let countsMax = 5
+
     /// Whether the row is a step of one incident, or a message about a group.
     public enum Kind: Sendable, Equatable { case group, incident }
 
@@ -77,6 +93,8 @@ public struct PlannedMessage: Sendable, Equatable {
     public var routePath: [String]
     /// Why it is kept for the record and not sent; nil where it is sent.
     public var suppression: String?
+    /// Of a storm: what most of its alerts have in common, the most frequent first.
+    public var counts: [Count] = []
     /// The columns of a digest.
     public var digest: DigestSettings?
     /// The same whenever the same is decided again; another for everything else.

@@ -83,7 +83,7 @@ struct GroupSettingsDraft {
             in: .zero...GroupSettingsDraft.day)
         interval = GroupSettingsDraft.duration(
             mapping, "group_interval", "How long a group waits before it tells of changes; inherited, else 5m.",
-            in: .seconds(1)...GroupSettingsDraft.day)
+            in: .zero...GroupSettingsDraft.day)
         repeatInterval = GroupSettingsDraft.duration(
             mapping, "repeat_interval", "After how long a group that still fires is told again; inherited, else 4h.",
             in: .seconds(60)...(GroupSettingsDraft.day * 366))
@@ -231,6 +231,7 @@ extension DigestSettings {
         }
         guard let schedule else { return nil }
         self.schedule = schedule
+        calendarName = mapping.node?["calendar"]?.scalar?.text
     }
 
     private static func check(

@@ -47,10 +47,11 @@ public struct GroupSettings: Sendable, Equatable {
         grouping: .rule, wait: .seconds(30), interval: .seconds(300), repeatInterval: .seconds(4 * 3600),
         criticalWait: .zero, storm: nil, muteTimes: [], digest: nil, escalations: [], sendsResolved: true)
 
-    /// For alerts about the router itself: as the standard, but at once.
-    public static let aboutRouter = {
+    /// For alerts about the router itself: as the standard, but nothing waits for anything.
+    public static let immediate = {
         var settings = standard
         settings.wait = .zero
+        settings.interval = .zero
         return settings
     }()
 
@@ -166,6 +167,8 @@ public struct DigestSettings: Sendable, Equatable {
     }
 
     public var schedule: Schedule
+    /// The calendar that limits the schedule, as the configuration names it.
+    public var calendarName: String?
     public var split: Split
     /// Empty: key, summary, severity and since when.
     public var columns: [Column]
@@ -177,6 +180,17 @@ public struct DigestSettings: Sendable, Equatable {
         self.split = split
         self.columns = columns
         self.sort = sort
+    }
+
+    /// What tells digests of one recipient apart: when they are sent and what they show, not the route they stand in.
+    public var groupKey: String {
+        var parts = [
+            schedule.cron.description, schedule.zone.identifier, calendarName ?? "", schedule.days.rawValue,
+            split.rawValue,
+        ]
+        parts += columns.flatMap { [$0.title, $0.source] } + [""] + sort.map { "\($0.isDescending)\($0.source)" }
+        let mark = Hex.encode(Digest.sha256(parts.joined(separator: "\u{1F}").utf8).prefix(4))
+        return "open alerts, \(schedule.cron.description), \(mark)"
     }
 
     /// When the digest is due next; nil where its schedule has no further time.

@@ -63,8 +63,8 @@ public struct RouteTree: Sendable {
     ///
     /// - Parameter notify: the receivers that the alert's rule names; they override the tree, with the root's settings.
     public func matches(_ subject: AlertSubject, notify: [String]) -> [RouteMatch] {
-        if subject.table == RouteTree.operatorTable, notify.isEmpty, let operatorReceiver {
-            return [RouteMatch(receiver: operatorReceiver, path: ["operator"], settings: .aboutRouter)]
+        if subject.table == RouteTree.operatorTable, let operatorReceiver {
+            return aboutRouter(notify: notify, operatorReceiver: operatorReceiver)
         }
         guard notify.isEmpty else {
             let path = ["rule \(subject.rule): notify"]
@@ -74,6 +74,16 @@ public struct RouteTree: Sendable {
         var found: [RouteMatch] = []
         RouteTree.collect(root, subject, path: [root.step], into: &found)
         return RouteTree.once(found)
+    }
+
+    /// Who is told of an alert about the router itself: at once, and again as often as the root's settings say.
+    ///
+    /// - Parameter notify: the receivers that the alert's rule names; they come before the operator.
+    public func aboutRouter(notify: [String], operatorReceiver: String) -> [RouteMatch] {
+        var settings = GroupSettings.immediate
+        settings.repeatInterval = root.settings.repeatInterval
+        let receivers = notify.isEmpty ? [operatorReceiver] : notify
+        return RouteTree.once(receivers.map { RouteMatch(receiver: $0, path: ["operator"], settings: settings) })
     }
 
     private static func collect(

@@ -19,6 +19,8 @@ public struct Silence: Sendable, Equatable {
     public var startsAt: Timestamp
     /// It is over at this time.
     public var endsAt: Timestamp
+    /// When it was to be over, where it ended before.
+    public var plannedEndsAt: Timestamp?
     public var author: String
     public var comment: String
     /// It also ends when no alert that it silences is open any more.
@@ -44,6 +46,11 @@ public struct Silence: Sendable, Equatable {
         self.updatedAt = updatedAt
     }
 
+    /// Whether it comes from a file in version control.
+    public var isOfFile: Bool {
+        if case .file = source { true } else { false }
+    }
+
     /// Where it is in its life.
     public func state(at time: Timestamp) -> State {
         time >= endsAt ? .expired : time < startsAt ? .pending : .active
@@ -65,7 +72,8 @@ public struct Silence: Sendable, Equatable {
 }
 
 extension Silence {
-    private static let formatVersion: UInt8 = 1
+    /// Version 1 has no planned end.
+    private static let formatVersion: UInt8 = 2
 
     /// The silence in its stored binary form.
     public var bytes: [UInt8] {
@@ -99,6 +107,7 @@ extension Silence {
             writer.signed(Int64(position.line))
             writer.signed(Int64(position.column))
         }
+        writer.optional(plannedEndsAt) { $0.signed($1.milliseconds) }
         return writer.bytes
     }
 
@@ -106,7 +115,7 @@ extension Silence {
     public init(bytes: [UInt8]) throws(ByteReadError) {
         var reader = ByteReader(bytes)
         let version = try reader.byte()
-        guard version == Silence.formatVersion else {
+        guard (1...Silence.formatVersion).contains(version) else {
             throw ByteReadError(message: "unknown silence format \(version)", byteOffset: 0)
         }
         id = try reader.text()
@@ -128,6 +137,7 @@ extension Silence {
                 SourcePosition(file: file, line: line, column: Int(truncatingIfNeeded: try reader.signed())))
         case let other: throw ByteReadError(message: "unknown source \(other) of a silence", byteOffset: 0)
         }
+        plannedEndsAt = version == 1 ? nil : try reader.optionalTimestamp()
     }
 
     private static func expression(_ reader: inout ByteReader) throws(ByteReadError) -> MatchExpression {

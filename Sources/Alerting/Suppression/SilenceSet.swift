@@ -29,6 +29,7 @@ public struct SilenceSet: Sendable {
     public mutating func expire(id: String, at time: Timestamp) -> Silence? {
         guard var silence = silences[id], silence.state(at: time) != .expired else { return nil }
         silence.startsAt = min(silence.startsAt, time)
+        silence.plannedEndsAt = silence.plannedEndsAt ?? silence.endsAt
         silence.endsAt = time
         silence.updatedAt = time
         put(silence)
@@ -47,6 +48,12 @@ public struct SilenceSet: Sendable {
         return old
     }
 
+    /// Silences of files together with what is stored of silences.
+    public init(files: [Silence], stored: [Silence]) {
+        for silence in stored { put(silence) }
+        replaceFiles(files)
+    }
+
     /// Takes the silences of files in place of those it had of files.
     ///
     /// One that ended because its alerts did (`until_resolved`) stays ended until its expression or its times change.
@@ -58,13 +65,14 @@ public struct SilenceSet: Sendable {
             if silence.untilResolved { ended[id] = silence }
         }
         for silence in files {
-            guard let old = ended[silence.id], silence.untilResolved, old.endsAt < silence.endsAt,
-                old.startsAt == silence.startsAt, old.createdAt == silence.createdAt,
-                old.updatedAt == old.endsAt, old.expression == silence.expression
+            guard var old = ended[silence.id], silence.untilResolved, old.plannedEndsAt == silence.endsAt,
+                old.startsAt == silence.startsAt, old.expression == silence.expression
             else {
                 put(silence)
                 continue
             }
+            // What does not say when it holds may have changed: who, why, and where it stands.
+            (old.author, old.comment, old.source) = (silence.author, silence.comment, silence.source)
             put(old)
         }
     }

@@ -63,6 +63,7 @@ extension EmailLayout {
         if let meantFor {
             body += paragraph("\(phrases.meantFor) \(meantFor).", "color:#555555;font-size:13px;")
         }
+        if let counts { body += paragraph(counts, "font-size:14px;") }
         if shown.count == 1, let item = shown.first {
             body += single(item)
         } else {

@@ -61,6 +61,13 @@ struct EmailLayout {
         notification.isResolved ? nil : notification.items.filter { $0.state != .resolved }.map(\.severity).max()
     }
 
+    /// What most alerts of a storm have in common.
+    var counts: String? {
+        guard !notification.counts.isEmpty else { return nil }
+        let texts = notification.counts.map { "\(EmailLayout.oneLine(EmailLayout.cut($0.name, 100))): \($0.value)" }
+        return texts.joined(separator: " · ")
+    }
+
     // MARK: Parts of an item
 
     /// The rows of the table of one item: name and value.
@@ -125,6 +132,7 @@ struct EmailLayout {
     func text(itemCountMax: Int) -> String {
         var text = ""
         if let meantFor { text += "\(phrases.meantFor) \(meantFor).\n\n" }
+        if let counts { text += "\(counts)\n\n" }
         let shown = notification.items.prefix(itemCountMax)
         for (index, item) in shown.enumerated() {
             if index > 0 { text += "\n----------------------------------------\n\n" }

@@ -17,6 +17,7 @@ struct TeamsCardLayout {
         let items = Array(notification.items.prefix(itemCount))
         let isSingle = notification.items.count == 1 && notification.omittedCount == 0
         var body: [JSON] = [header(isSingle: isSingle)]
+        if let counts { body.append(line([run(counts)], spacing: "Medium")) }
         var usedIds: Set<String> = []
         for item in items {
             let id = TeamsText.line(item.incidentKey, bytesMax: 200)
@@ -41,6 +42,13 @@ struct TeamsCardLayout {
     }
 
     // MARK: Header
+
+    /// What most alerts of a storm have in common.
+    private var counts: String? {
+        guard !notification.counts.isEmpty else { return nil }
+        let texts = notification.counts.map { "\(TeamsText.line($0.name, bytesMax: 100)): \($0.value)" }
+        return texts.joined(separator: " · ")
+    }
 
     private var title: String {
         let items = notification.items
