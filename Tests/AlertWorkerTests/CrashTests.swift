@@ -161,7 +161,8 @@ private struct RandomStream {
                 let unit = Int.random(in: 1...undisturbed.unitCount, using: &random)
                 let disturbed = try await run(seed: seed, batchMax: 3, fault: (unit, .before(code)))
                 #expect(disturbed.lives == 1, "seed \(seed), unit \(unit)")
-                expectSame(disturbed.outcome, undisturbed.outcome, "seed \(seed), unit \(unit), \(code)")
+                expectSame(
+                    disturbed.outcome, undisturbed.outcome, "seed \(seed), unit \(unit), \(code)")
             }
         }
     }
@@ -172,7 +173,8 @@ private struct RandomStream {
             for events in [1, 1_000_000] {
                 let restarted = try await run(seed: seed, batchMax: 4, restarts: true, checkpointEventsMax: events)
                 #expect(restarted.lives > 1)
-                expectSame(restarted.outcome, undisturbed.outcome, "seed \(seed), checkpoint every \(events)")
+                expectSame(
+                    restarted.outcome, undisturbed.outcome, "seed \(seed), checkpoint every \(events)")
             }
         }
     }
@@ -198,6 +200,9 @@ func expectSame(_ left: Outcome, _ right: Outcome, _ place: String) {
     }
     compare("alerts", \.alerts)
     compare("transitions", \.transitions)
-    compare("told", \.told)
+    compare("last told", \.lastTold)
+    for outcome in [left, right] where !outcome.faults.isEmpty {
+        Issue.record("\(place): \(outcome.faults.prefix(4).joined(separator: "\n  "))")
+    }
     compare("offsets", \.offsets)
 }

@@ -271,7 +271,10 @@ struct Told: Equatable, CustomStringConvertible {
 struct Outcome: Equatable {
     var alerts: [String]
     var transitions: [String]
-    var told: [String]
+    /// What nobody may hear: the same twice, or an end of which nobody heard the beginning.
+    var faults: [String]
+    /// What each receiver heard last of each incident.
+    var lastTold: [String]
     var offsets: [String]
 
     init(_ reader: any StoreReader) throws {
@@ -292,21 +295,44 @@ struct Outcome: Equatable {
             let kind = Transition.Kind(rawValue: line.kind).map { "\($0)" } ?? "?"
             return "\(line.at) \(line.rule) \(line.keyDisplay) \(kind) \(line.severity) \(line.episode) \(line.reason)"
         }.sorted()
-        told = try Outcome.lastWords(Told.all(reader))
+        let rows = try Told.all(reader)
+        lastTold = Outcome.lastWords(rows)
+        faults = Outcome.faults(rows)
         offsets = try reader.offsets().map { "\($0.topic)[\($0.partition)] \($0.nextOffset)" }.sorted()
     }
 }
 
 extension Outcome {
-    /// What each receiver heard last of each incident. Changes in one batch are told as one, so how batches were cut
-    /// decides about words in between, and whether an alert below error that was over at once is told at all.
+    fileprivate static func faults(_ rows: [Told]) -> [String] {
+        var before: [String: (isOpen: Bool, word: String)] = [:]
+        var faults: [String] = []
+        for told in rows where told.row.state != .suppressed {
+            for item in told.notification.items where item.state != .event {
+                let place = "\(told.row.receiver)/\(told.row.recipient ?? "") \(item.incidentKey)"
+                let word = "\(item.state) \(item.severity)"
+                if before[place]?.word == word { faults.append("\(place): \(word) twice") }
+                // From severity error up, one message tells beginning and end of what was over at once.
+                if item.state == .resolved, item.severity < .error, before[place]?.isOpen != true {
+                    faults.append("\(place): \(word) without its beginning")
+                }
+                before[place] = (item.state == .firing, word)
+            }
+        }
+        return faults
+    }
+
+    /// Changes in one batch are told as one, so how batches were cut decides about words in between, whether an alert
+    /// below error that was over at once is told at all, and whether one that was already open at the first start is
+    /// heard of again: it is where it rises, unless it is over in the same batch.
     fileprivate static func lastWords(_ rows: [Told]) -> [String] {
         var words: [String: String?] = [:]
+        var alreadyOpen: Set<String> = []
         for told in rows {
             for item in told.notification.items {
                 let state = "\(told.row.state)/\(told.row.reason ?? "")"
                 let place = "\(told.row.receiver)/\(told.row.recipient ?? "") \(state) \(item.incidentKey)"
-                let isShort = item.state == .resolved && item.severity < .error
+                if told.notification.reason == .alreadyOpen { alreadyOpen.insert(place) }
+                let isShort = item.state == .resolved && item.severity < .error || alreadyOpen.contains(place)
                 words[place] = .some(
                     isShort
                         ? nil

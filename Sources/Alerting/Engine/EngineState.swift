@@ -50,6 +50,10 @@ struct OpenLane: Sendable {
     var toldSeverity: Severity? { Severity(rawValue: told) }
     /// Its end is told here.
     var isTold: Bool { told != OpenLane.untold && !flags.contains(.isQuiet) }
+    /// It was already open at the first start, and is not worse now: nothing more is told here, as its end is not.
+    func isQuiet(at severity: Severity) -> Bool {
+        flags.contains(.isQuiet) && (toldSeverity.map { $0 > severity } ?? false)
+    }
 }
 
 /// A change of an alert that is not open, or an event, that its group has yet to tell.

@@ -135,16 +135,14 @@ struct WebhookAlertmanagerBody {
 
     /// Whether a group's key names a pair: at its begin, or after a comma.
     private static func holds(_ key: [UInt8], _ pair: [UInt8]) -> Bool {
-        key.withUnsafeBufferPointer { key in
-            guard key.count > pair.count else { return false }
-            for start in 1...(key.count - pair.count) where key[start] == pair[0] {
-                let isFirst = start == 1
-                let isBehindComma =
-                    start > 2 && key[start - 1] == UInt8(ascii: " ") && key[start - 2] == UInt8(ascii: ",")
-                guard isFirst || isBehindComma else { continue }
-                if key[start..<(start + pair.count)].elementsEqual(pair) { return true }
-            }
-            return false
+        guard key.count > pair.count else { return false }
+        for start in 1...(key.count - pair.count) where key[start] == pair[0] {
+            let isFirst = start == 1
+            let isBehindComma =
+                start > 2 && key[start - 1] == UInt8(ascii: " ") && key[start - 2] == UInt8(ascii: ",")
+            guard isFirst || isBehindComma else { continue }
+            if key[start..<(start + pair.count)].elementsEqual(pair) { return true }
         }
+        return false
     }
 }
