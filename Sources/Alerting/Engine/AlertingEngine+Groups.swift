@@ -131,11 +131,7 @@ extension AlertingEngine {
                 let index = entry.lanes.firstIndex(where: { $0.group == id })
             else { continue }
             entries[Int(queued.slot)].lanes[index].flags.remove(.isQueued)
-            if entry.lanes[index].isQuiet(at: entry.severity) {
-                entries[Int(queued.slot)].lanes[index].told = entry.severity.rawValue
-                work.touched.insert(queued.slot)
-                continue
-            }
+            if entry.lanes[index].isQuiet(at: entry.severity) { continue }
             guard !entry.flags.contains(.isSuppressed), let item = news(queued.slot, entry.lanes[index], &work)
             else { continue }
             items.append(item)
