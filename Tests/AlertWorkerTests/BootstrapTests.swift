@@ -32,6 +32,30 @@ import Testing
         }
     }
 
+    @Test func `what was already open and falls says nothing, and back at what was told neither`()
+        async throws
+    {
+        for batchMax in [1, 100] {
+            let world = try World(AnnouncingTests.high, batchMax: batchMax)
+            world.x("a", 90, at: 1)
+            world.x("b", 90, at: 1)
+            try await world.session { session in
+                try await session.settle()
+                let count = try session.outbox().count
+                world.x("a", 65, at: 2)
+                world.x("b", 65, at: 2)
+                try await session.settle()
+                world.x("a", 90, at: 3)
+                world.x("b", 10, at: 3)
+                try await session.settle()
+                world.x("a", 10, at: 4)
+                try await session.settle()
+                #expect(try session.outbox().dropFirst(count).map(\.description) == [], "batches of \(batchMax)")
+                #expect(try session.openAlerts().isEmpty)
+            }
+        }
+    }
+
     @Test func `a timer that rows of the bootstrap have passed fires while bootstrapping`() async throws {
         let world = try World("table: t\nowner: o\nrules:\n  - {name: r, when: after.x > 60, for: 2m}\n")
         world.x("a", 65, at: 1)
