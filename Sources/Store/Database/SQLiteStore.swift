@@ -149,7 +149,7 @@ extension SQLiteStore {
         configuration.prepareDatabase { database in
             guard !database.configuration.readonly else { return }
             try database.execute(
-                sql: "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY")
+                sql: "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY")
         }
         return configuration
     }
@@ -161,10 +161,7 @@ extension SQLiteStore {
             let pool = try DatabasePool(path: location.databasePath, configuration: configuration(readOnly: false))
             let isNew = try pool.writeWithoutTransaction { database in
                 // The pool's WAL set-up leaves NORMAL, which may lose the last commits when the power fails.
-                // A page that many commits change is written back once per 16 MB of log, not once per 4 MB.
-                try database.execute(
-                    sql: "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; "
-                        + "PRAGMA wal_autocheckpoint = 4000")
+                try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864")
                 return try migrate(database, now: now)
             }
             return (pool, isNew)
