@@ -15,8 +15,7 @@ extension AlertingEngine {
             var message = self.message(group, items, .digest, work)
             message.digest = settings.digest
             message.omittedCount += moreCount
-            work.output.messages.append(message)
-            note(items, message, &work)
+            send(message, telling: items, &work)
             groups[Int(id)]?.sequence &+= 1
             groups[Int(id)]?.lastTold = work.now
         }
@@ -42,9 +41,8 @@ extension AlertingEngine {
                     PlannedMessage.Item(alert: alert, news: .firing, cause: "open before the router started"))
             }
         }
-        let addresses = items.keys.sorted { ($0.receiver, $0.recipient ?? "") < ($1.receiver, $1.recipient ?? "") }
-        for address in addresses where configuration.profiles[address.receiver] != nil {
-            let all = (items[address] ?? []).sorted {
+        for (address, unordered) in items.sorted(by: { $0.key < $1.key }) {
+            let all = unordered.sorted {
                 ($0.alert.firingSince ?? .epoch, $0.alert.fingerprint) < (
                     $1.alert.firingSince ?? .epoch, $1.alert.fingerprint
                 )
@@ -53,8 +51,7 @@ extension AlertingEngine {
             var message = self.message(group, all, .alreadyOpen, work)
             message.openCount = all.count
             message.rule = ""
-            work.output.messages.append(message)
-            note(all, message, &work)
+            send(message, telling: all, &work)
         }
         runDue(&work)
         return finish(&work)

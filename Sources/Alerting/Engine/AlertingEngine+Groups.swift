@@ -137,7 +137,7 @@ extension AlertingEngine {
             items.append(item)
             let isFirst = !entry.lanes.contains { $0.isTold }
             entries[Int(queued.slot)].lanes[index].told = entry.severity.rawValue
-            entries[Int(queued.slot)].lanes[index].flags.subtract([.isQuiet])
+            entries[Int(queued.slot)].lanes[index].flags.remove(.isQuiet)
             work.touched.insert(queued.slot)
             if isFirst { planEscalations(queued.slot, group, &work) }
             unmute(queued.slot, &work)
@@ -222,11 +222,16 @@ extension AlertingEngine {
 
     // MARK: - Repeats
 
+    /// When a group is told again; never within the same second, whatever is configured.
+    func nextRepeat(of group: AlertGroup, after now: Timestamp) -> Timestamp {
+        now.adding(max(settings(of: group).repeatInterval, .seconds(1)))
+    }
+
     /// Tells a group again that is still firing.
     private mutating func remind(_ id: Int32, _ work: inout EngineWork) {
         guard let group = groups[Int(id)] else { return }
         let settings = settings(of: group)
-        let next = work.now.adding(max(settings.repeatInterval, .seconds(1)))
+        let next = nextRepeat(of: group, after: work.now)
         groups[Int(id)]?.repeatAt = next
         mark(id, &work)
         if let mute = configuration.policy.muteTimes.active(among: settings.muteTimes, at: work.now) {
@@ -290,16 +295,11 @@ extension AlertingEngine {
         var message = self.message(group, items, reason, work)
         message.omittedCount += moreCount
         message.others = others(group, items, &work)
-        if configuration.profiles[group.name.address.receiver] != nil {
-            work.output.messages.append(message)
-            note(items, message, &work)
-        }
+        send(message, telling: items, &work)
         group.lastTold = work.now
         group.sequence &+= 1
-        let settings = settings(of: group)
         group.repeatAt =
-            group.name.kind != .group || group.members.isEmpty
-            ? nil : work.now.adding(max(settings.repeatInterval, .seconds(1)))
+            group.name.kind != .group || group.members.isEmpty ? nil : nextRepeat(of: group, after: work.now)
         groups[Int(id)] = group
         mark(id, &work)
         arm(id)
@@ -346,7 +346,11 @@ extension AlertingEngine {
         return ranked(rest, countMax: AlertingEngine.othersMax).compactMap { work.pool.alert(at: place(slot: $0)) }
     }
 
-    func note(_ items: [PlannedMessage.Item], _ message: PlannedMessage, _ work: inout EngineWork) {
+    /// Hands a message over, with the reason for each alert it tells; one to a receiver that is not configured any more
+    /// is none.
+    func send(_ message: PlannedMessage, telling items: [PlannedMessage.Item], _ work: inout EngineWork) {
+        guard configuration.profiles[message.receiver] != nil else { return }
+        work.output.messages.append(message)
         for item in items {
             work.output.decisions.append(
                 DecisionNote(
@@ -372,10 +376,7 @@ extension AlertingEngine {
             message.suppression = "bootstrap"
             groups[Int(id)]?.sequence &+= 1
             mark(id, &work)
-            if configuration.profiles[group.name.address.receiver] != nil {
-                work.output.messages.append(message)
-                note(all, message, &work)
-            }
+            send(message, telling: all, &work)
             removeIfEmpty(id, &work)
         }
     }

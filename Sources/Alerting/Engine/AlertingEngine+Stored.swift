@@ -88,13 +88,7 @@ extension AlertingEngine {
                 OpenLane(
                     group: id, told: lane.told?.rawValue ?? OpenLane.untold, flags: lane.isQuiet ? .isQuiet : []))
         }
-        watch(slot, subject ?? AlertSubject(alert), isNeeded: !configuration.policy.inhibition.rules.isEmpty)
-    }
-
-    private mutating func watch(_ slot: Int32, _ subject: @autoclosure () -> AlertSubject, isNeeded: Bool) {
-        guard isNeeded else { return }
-        var work = EngineWork(pool: NoAlerts(), now: clock, isBootstrap: false)
-        watch(slot, subject(), &work)
+        if !configuration.policy.inhibition.rules.isEmpty { _ = watch(slot, subject ?? AlertSubject(alert)) }
     }
 
     private mutating func loadStatus(_ state: StoredState) throws(ByteReadError) {
@@ -141,7 +135,7 @@ extension AlertingEngine {
         var work = EngineWork(pool: pool, now: begin(now), isBootstrap: false)
         let old = routes
         for route in old {
-            if let until = route.stormUntil { storedStorms[[route.receiver] + route.path] = until }
+            if let until = route.stormUntil { storedStorms[route.key] = until }
         }
         configuration = new
         routes = []
@@ -152,7 +146,7 @@ extension AlertingEngine {
         inhibition = InhibitionIndex(rules: new.policy.inhibition)
         inhibitable = []
         for slot in entries.indices { entries[slot].flags.subtract([.isInhibitor, .isInhibitable]) }
-        if !new.policy.inhibition.rules.isEmpty { watchAll(&work) }
+        if !new.policy.inhibition.rules.isEmpty { watchAll(pool) }
         for id in groups.indices {
             guard let group = groups[id] else { continue }
             groups[id]?.route = -1
@@ -170,10 +164,10 @@ extension AlertingEngine {
         return finish(&work)
     }
 
-    private mutating func watchAll(_ work: inout EngineWork) {
+    private mutating func watchAll(_ pool: any AlertPool) {
         for slot in entries.indices where entries[slot].flags.contains(.isLive) {
-            if let alert = work.pool.alert(at: place(slot: Int32(slot))) {
-                watch(Int32(slot), AlertSubject(alert), &work)
+            if let alert = pool.alert(at: place(slot: Int32(slot))) {
+                _ = watch(Int32(slot), AlertSubject(alert))
             }
         }
         for (slot, status) in statuses where !status.inhibitedBy.isEmpty { inhibitable.insert(slot) }
@@ -298,10 +292,4 @@ extension AlertingEngine {
             enqueue(slot, entries[Int(slot)].lanes.count - 1, .new(alert.severity), &work)
         }
     }
-}
-
-/// A pool without alerts, where none is looked up.
-private struct NoAlerts: AlertPool {
-    func locator(of alert: Alert) -> UInt64 { 0 }
-    func alert(at place: AlertPlace) -> Alert? { nil }
 }

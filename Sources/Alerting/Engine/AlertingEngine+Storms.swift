@@ -30,12 +30,12 @@ extension AlertingEngine {
     }
 
     private func stormKey(_ id: Int32) -> String {
-        ([routes[Int(id)].receiver] + routes[Int(id)].path).joined(separator: "\u{1F}")
+        routes[Int(id)].key.joined(separator: "\u{1F}")
     }
 
     private func stormBytes(_ id: Int32) -> [UInt8] {
         var writer = ByteWriter()
-        writer.texts([routes[Int(id)].receiver] + routes[Int(id)].path)
+        writer.texts(routes[Int(id)].key)
         writer.signed((routes[Int(id)].stormUntil ?? .epoch).milliseconds)
         return writer.bytes
     }
@@ -66,11 +66,8 @@ extension AlertingEngine {
             else { continue }
             byAddress[one.name.address, default: []].append(Int32(group))
         }
-        let addresses = byAddress.keys.sorted { ($0.receiver, $0.recipient ?? "") < ($1.receiver, $1.recipient ?? "") }
-        for address in addresses {
-            let ids = (byAddress[address] ?? []).sorted {
-                groups[Int($0)]?.name.key ?? "" < groups[Int($1)]?.name.key ?? ""
-            }
+        for (address, unordered) in byAddress.sorted(by: { $0.key < $1.key }) {
+            let ids = unordered.sorted { groups[Int($0)]?.name.key ?? "" < groups[Int($1)]?.name.key ?? "" }
             summarize(ids, address, route, &work)
         }
         guard let storm = route.settings.storm else { return }
@@ -104,10 +101,7 @@ extension AlertingEngine {
             message.openCount = openCount
             message.routePath = route.path
             message.counts = AlertingEngine.counts(of: items.map(\.alert))
-            if configuration.profiles[address.receiver] != nil {
-                work.output.messages.append(message)
-                note(items, message, &work)
-            }
+            send(message, telling: items, &work)
         }
         for id in ids { tookPart(id, &work) }
     }
@@ -132,8 +126,8 @@ extension AlertingEngine {
         groups[Int(id)]?.lastTold = work.now
         groups[Int(id)]?.sequence &+= 1
         if !group.members.isEmpty {
-            let wait = max(settings(of: group).repeatInterval, .seconds(1))
-            groups[Int(id)]?.repeatAt = work.now.adding(wait)
+            let next = nextRepeat(of: group, after: work.now)
+            groups[Int(id)]?.repeatAt = next
         }
         mark(id, &work)
         arm(id)

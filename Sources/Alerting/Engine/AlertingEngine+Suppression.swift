@@ -25,16 +25,13 @@ extension AlertingEngine {
             inhibitors: Array(Set(inhibition.inhibitors(of: subject).map(\.source.description))).sorted())
     }
 
-    /// Notes which alerts may hold others back, or be held back by others.
-    mutating func watch(_ slot: Int32, _ subject: AlertSubject, _ work: inout EngineWork) {
+    /// Notes which alerts may hold others back, or be held back by others; whether what holds back others changed.
+    mutating func watch(_ slot: Int32, _ subject: AlertSubject) -> Bool {
         let rules = configuration.policy.inhibition.rules
-        guard !rules.isEmpty else { return }
+        guard !rules.isEmpty else { return false }
         let wasInhibitor = entries[Int(slot)].flags.contains(.isInhibitor)
         let isInhibitor = rules.contains { $0.source.matches(subject) }
-        if isInhibitor || wasInhibitor {
-            inhibition.insert(subject)
-            work.isInhibitionChanged = true
-        }
+        if isInhibitor || wasInhibitor { inhibition.insert(subject) }
         if isInhibitor {
             entries[Int(slot)].flags.insert(.isInhibitor)
         } else {
@@ -44,6 +41,7 @@ extension AlertingEngine {
             entries[Int(slot)].flags.insert(.isInhibitable)
             inhibitable.insert(slot)
         }
+        return isInhibitor || wasInhibitor
     }
 
     /// Works out what is held back now, over the set of all that fire: the order within a batch does not matter.

@@ -56,10 +56,11 @@ extension AlertingEngine {
     }
 
     mutating func routeIndex(_ match: RouteMatch) -> Int32 {
-        let key = [match.receiver] + match.path
+        let route = UsedRoute(receiver: match.receiver, path: match.path, settings: match.settings)
+        let key = route.key
         if let place = routePlaces[key] { return place }
         let place = Int32(routes.count)
-        routes.append(UsedRoute(receiver: match.receiver, path: match.path, settings: match.settings))
+        routes.append(route)
         routePlaces[key] = place
         if let until = storedStorms.removeValue(forKey: key) {
             routes[Int(place)].stormUntil = until

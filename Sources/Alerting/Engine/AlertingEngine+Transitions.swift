@@ -35,7 +35,7 @@ extension AlertingEngine {
         if entries[Int(slot)].lanes.isEmpty {
             note(slot, decision: "nobody", detail: "no receiver", lane: nil, &work)
         }
-        watch(slot, subject, &work)
+        if watch(slot, subject) { work.isInhibitionChanged = true }
         work.changed.append(slot)
         if !isKnown { work.opened.insert(slot) }
         work.touched.insert(slot)
@@ -111,7 +111,7 @@ extension AlertingEngine {
         } else {
             for index in entries[Int(slot)].lanes.indices { enqueue(slot, index, isRaised ? .now : .later, &work) }
         }
-        watch(slot, subject, &work)
+        if watch(slot, subject) { work.isInhibitionChanged = true }
         work.changed.append(slot)
         work.touched.insert(slot)
     }

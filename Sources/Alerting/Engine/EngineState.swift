@@ -94,9 +94,13 @@ extension PlannedMessage.News {
 }
 
 /// Whom messages go to.
-struct Address: Sendable, Hashable {
+struct Address: Sendable, Hashable, Comparable {
     var receiver: String
     var recipient: String?
+
+    static func < (left: Address, right: Address) -> Bool {
+        (left.receiver, left.recipient ?? "") < (right.receiver, right.recipient ?? "")
+    }
 }
 
 /// What identifies a group: never the route.
@@ -108,6 +112,28 @@ struct GroupName: Sendable, Hashable {
 
     /// The lane of its messages, and the key of its record.
     var lane: String { [address.receiver, address.recipient ?? "", key].joined(separator: "\u{1F}") }
+}
+
+extension GroupName {
+    /// Writes the stored form.
+    func write(to writer: inout ByteWriter) {
+        writer.text(address.receiver)
+        writer.optional(address.recipient) { $0.text($1) }
+        writer.text(key)
+        writer.byte(kind.rawValue)
+    }
+
+    /// Reads the stored form.
+    init(from reader: inout ByteReader) throws(ByteReadError) {
+        let receiver = try reader.text()
+        let recipient = try reader.optional { reader throws(ByteReadError) in try reader.text() }
+        address = Address(receiver: receiver, recipient: recipient)
+        key = try reader.text()
+        guard let kind = Kind(rawValue: try reader.byte()) else {
+            throw ByteReadError(message: "unknown kind of group", byteOffset: 0)
+        }
+        self.kind = kind
+    }
 }
 
 /// A group of alerts at one receiver and recipient: its timers, its members, what it has to tell.
@@ -172,10 +198,7 @@ extension AlertGroup {
     var bytes: [UInt8] {
         var writer = ByteWriter(reserving: 96)
         writer.byte(1)
-        writer.text(name.address.receiver)
-        writer.optional(name.address.recipient) { $0.text($1) }
-        writer.text(name.key)
-        writer.byte(name.kind.rawValue)
+        name.write(to: &writer)
         for time in [lastTold, dueAt, repeatAt] { writer.optional(time) { $0.signed($1.milliseconds) } }
         writer.unsigned(UInt64(sequence))
         writer.bool(isDeferred)
@@ -185,13 +208,7 @@ extension AlertGroup {
     init(bytes: [UInt8]) throws(ByteReadError) {
         var reader = ByteReader(bytes)
         guard try reader.byte() == 1 else { throw ByteReadError(message: "unknown group format", byteOffset: 0) }
-        let receiver = try reader.text()
-        let recipient = try reader.optional { reader throws(ByteReadError) in try reader.text() }
-        let key = try reader.text()
-        guard let kind = GroupName.Kind(rawValue: try reader.byte()) else {
-            throw ByteReadError(message: "unknown kind of group", byteOffset: 0)
-        }
-        name = GroupName(address: Address(receiver: receiver, recipient: recipient), key: key, kind: kind)
+        name = try GroupName(from: &reader)
         route = -1
         lastTold = try reader.optionalTimestamp()
         dueAt = try reader.optionalTimestamp()
@@ -207,10 +224,7 @@ extension PendingItem {
     func bytes(in name: GroupName) -> [UInt8] {
         var writer = ByteWriter(reserving: 600)
         writer.byte(1)
-        writer.text(name.address.receiver)
-        writer.optional(name.address.recipient) { $0.text($1) }
-        writer.text(name.key)
-        writer.byte(name.kind.rawValue)
+        name.write(to: &writer)
         writer.byte(item.news == .event ? 2 : item.news == .resolvedUnheard ? 1 : 0)
         writer.text(item.cause)
         writer.blob(item.alert.bytes)
@@ -220,19 +234,13 @@ extension PendingItem {
     static func read(_ bytes: [UInt8]) throws(ByteReadError) -> (name: GroupName, item: PendingItem) {
         var reader = ByteReader(bytes)
         guard try reader.byte() == 1 else { throw ByteReadError(message: "unknown end format", byteOffset: 0) }
-        let receiver = try reader.text()
-        let recipient = try reader.optional { reader throws(ByteReadError) in try reader.text() }
-        let key = try reader.text()
-        guard let kind = GroupName.Kind(rawValue: try reader.byte()) else {
-            throw ByteReadError(message: "unknown kind of group", byteOffset: 0)
-        }
+        let name = try GroupName(from: &reader)
         let word = try reader.byte()
         let cause = try reader.text()
         let alert = try Alert(bytes: try reader.blob())
         let news: PlannedMessage.News = word == 2 ? .event : word == 1 ? .resolvedUnheard : .resolved
         return (
-            GroupName(address: Address(receiver: receiver, recipient: recipient), key: key, kind: kind),
-            PendingItem(item: PlannedMessage.Item(alert: alert, news: news, cause: cause), isStored: true)
+            name, PendingItem(item: PlannedMessage.Item(alert: alert, news: news, cause: cause), isStored: true)
         )
     }
 }
@@ -246,4 +254,7 @@ struct UsedRoute: Sendable {
     var recent: [Timestamp] = []
     /// A storm goes on until then; its summary is told.
     var stormUntil: Timestamp?
+
+    /// What a route at a receiver is found by, also after a restart.
+    var key: [String] { [receiver] + path }
 }
