@@ -100,9 +100,10 @@ extension RouterConfiguration {
         return directory
     }
 
-    /// The receivers with the links that their messages carry.
-    func receiverDirectory(linkKey key: [UInt8]) -> ReceiverDirectory {
+    /// The receivers with the links that their messages carry, and the silences of files.
+    func receiverDirectory(linkKey key: [UInt8], silences: [Silence]) -> ReceiverDirectory {
         var directory = receiverDirectory
+        directory.policy.silences = silences
         if http.isEnabled { directory.links = http.pageAddress.map { MessageLinks(pageAddress: $0, key: key) } }
         return directory
     }

@@ -82,8 +82,7 @@ final class RouterService: Sendable {
             configuration: try KafkaSettings.configuration(
                 loaded, tokens: try TokenSources.make(loaded, transport: transport, clock: clock)),
             topics: configuration.kafka.topics, metrics: metrics, logger: logger)
-        var directory = configuration.receiverDirectory(linkKey: linkKey)
-        directory.policy.silences = loaded.policy?.silences ?? []
+        let directory = configuration.receiverDirectory(linkKey: linkKey, silences: loaded.policy?.silences ?? [])
         let decisionMetrics = AlertWorkerMetrics(registry: metrics)
         let rulesNow = CurrentRules(rules: rules, receivers: directory)
         let worker = Worker<AlertDecider>(
@@ -243,8 +242,8 @@ final class RouterService: Sendable {
             let fresh = try destinations.make(loaded)
             // Where it listens is not changed by a reload; who may do what is.
             let access = try console?.settings(of: configuration.http, loaded.resolver)
-            var directory = configuration.receiverDirectory(linkKey: linkKey)
-            directory.policy.silences = loaded.policy?.silences ?? []
+            let directory = configuration.receiverDirectory(
+                linkKey: linkKey, silences: loaded.policy?.silences ?? [])
             let before = rulesNow.current
             // Rows of a new receiver come with the reload: delivery knows it before, else they would be given up.
             await dispatcher.add(destinations: fresh)
